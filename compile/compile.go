@@ -1,0 +1,50 @@
+// Package compile turns a pipeline file into a [plan.Plan] and its scripts.
+//
+// The walk is Compile, one line a pass, in GitLab's own order. It decides
+// everything that can be decided and knows nothing of containers. Its inputs
+// are values: it reads no environment, clock or directory, so the same input
+// gives the same bytes anywhere.
+package compile
+
+import (
+	"github.com/cic-ci/cic/compile/syntax"
+	"github.com/cic-ci/cic/plan"
+)
+
+// Options are the inputs of a compilation.
+type Options struct {
+	// Source is the pipeline file's name, for the plan and diagnostics.
+	Source string
+	// Data is its content.
+	Data []byte
+	// Ref is the branch or tag name; Tag says which.
+	Ref string
+	Tag bool
+	// Event is the pipeline source: push, web, schedule, ...; empty: push.
+	Event string
+	// Predefined are the predefined variables that git knows (CI_COMMIT_SHA, ...),
+	// for rules to read. Those that follow from Ref, Tag and Event are made here.
+	Predefined map[string]string
+	// Given are variables from the command line; they beat those of the file.
+	Given map[string]string
+	// DefaultImage is for jobs without any image; empty: python:3.11, the
+	// article's default.
+	DefaultImage string
+	// Artifacts is "upstream" (also when empty: a job sees the artifacts of
+	// everything upstream of its needs) or "needs" (GitLab's rule).
+	Artifacts string
+	// POSIX makes a script that is not POSIX an error.
+	POSIX bool
+}
+
+// Result is what a compilation makes.
+type Result struct {
+	Plan *plan.Plan
+	// Scripts by path relative to the plan's directory.
+	Scripts map[string][]byte
+	Map     *plan.SourceMap
+}
+
+// Compile compiles a pipeline. The result is nil if the list holds an error; it
+// may hold warnings beside a result.
+func Compile(o Options) (*Result, syntax.ErrorList) { panic("unimplemented") }

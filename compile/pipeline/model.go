@@ -1,0 +1,149 @@
+// Package pipeline is the typed model of a pipeline and the decoder that makes
+// it from a resolved [syntax.Node]: keywords, types, defaults, parallel jobs.
+// Which jobs run (rules, only) and in which order is decided by package compile.
+//
+// Read model.go for the shape, keywords.go for which keyword is known where and
+// what cic does with it, decode.go for the way in.
+package pipeline
+
+import "github.com/cic-ci/cic/compile/syntax"
+
+// Pipeline is a decoded pipeline.
+type Pipeline struct {
+	// Stages in order, .pre first and .post last, duplicates dropped.
+	Stages []Text
+	// Variables of the top level, in source order.
+	Variables []Variable
+	// Jobs are the visible jobs, parallel ones expanded, in source order.
+	Jobs []*Job
+}
+
+// Text is a scalar with its position.
+type Text struct {
+	Value string
+	Pos   syntax.Pos
+}
+
+// Variable is an entry of a variables mapping.
+type Variable struct {
+	Name  string
+	Value string
+	// Raw: expand: false, the value is never expanded.
+	Raw bool
+	Pos syntax.Pos // of the name
+}
+
+// Job is one concrete job with defaults applied.
+type Job struct {
+	// Name is the full name: "test", "test 1/3", "test: [a, b]".
+	Name string
+	// Base is the name as written, before parallel.
+	Base string
+	// Pos is the job's key.
+	Pos syntax.Pos
+	// NodeIndex is 1-based, 0 for a job that is not parallel; NodeTotal is then 1.
+	NodeIndex, NodeTotal int
+	// Matrix holds the values of parallel:matrix, in key order, not expanded.
+	Matrix []Variable
+
+	Stage    Text
+	Image    *Image // nil: none given
+	Services []Service
+	// Variables are the job's own, matrix values not among them.
+	Variables    []Variable
+	BeforeScript []Command
+	Script       []Command
+	AfterScript  []Command
+
+	// Rules is not nil if the job has rules, perhaps none.
+	Rules []Rule
+	Only  *Filter
+	// Except is nil if there is none.
+	Except *Filter
+
+	// Needs is nil if not specified; empty means: start at once.
+	Needs *[]Need
+	// Dependencies is nil if not specified; empty means: download nothing.
+	Dependencies *[]Text
+
+	Artifacts *Artifacts
+	Caches    []Cache
+	Retry     *Retry
+	// Timeout in seconds, 0 for none given.
+	Timeout int64
+	// When is "" if not specified.
+	When    Text
+	StartIn int64
+	// AllowFailure is nil if not specified.
+	AllowFailure          *bool
+	AllowFailureExitCodes []int
+	Interruptible         bool
+}
+
+// Command is one item of a script, verbatim, untrimmed.
+type Command struct {
+	Text string
+	// Node tells the position of each line through LinePos.
+	Node *syntax.Node
+}
+
+// Image is the image keyword; Name may hold variables.
+type Image struct {
+	Name       Text
+	Entrypoint []string
+	User       string
+	PullPolicy []string
+}
+
+// Service is an entry of services.
+type Service struct {
+	Image
+	Alias     []string
+	Command   []string
+	Variables []Variable
+}
+
+// Rule is one entry of rules.
+type Rule struct {
+	Pos syntax.Pos
+	// If is empty-valued with an invalid position where the rule has none.
+	If   Text
+	When Text // "" if not specified
+}
+
+// Filter is only or except.
+type Filter struct {
+	Pos syntax.Pos
+	// Refs as written: branch names, keywords, /regex/flags.
+	Refs []Text
+}
+
+// Need is an entry of needs, expanded over parallel jobs.
+type Need struct {
+	Job       Text
+	Artifacts bool
+	Optional  bool
+}
+
+// Artifacts is the artifacts keyword.
+type Artifacts struct {
+	Name      *Text
+	Paths     []Text
+	Exclude   []Text
+	Untracked bool
+	When      string // on_success, on_failure, always
+	ExpireIn  int64  // seconds, 0 for never or not given
+}
+
+// Cache is an entry of cache.
+type Cache struct {
+	Key   Text // Value "default" if not given
+	Paths []Text
+}
+
+// Retry is the retry keyword.
+type Retry struct {
+	Max       int
+	When      []string
+	ExitCodes []int
+}

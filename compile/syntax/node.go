@@ -1,0 +1,116 @@
+// Package syntax turns YAML bytes into a tree of [Node] with positions, and
+// holds the one diagnostic type of the compiler, [Error].
+//
+// It is the only package that imports the YAML library, so every place where
+// that library and GitLab differ is handled here: scalar types (YAML 1.1),
+// duplicate keys, merge keys, limits. Read node.go, then error.go, then parse.go.
+package syntax
+
+import "fmt"
+
+// Pos is a place in a pipeline file. Line and Col are 1-based; Col counts
+// characters (runes). The zero Pos is no place.
+type Pos struct {
+	File string
+	Line int
+	Col  int
+}
+
+// IsValid reports whether p is a place.
+func (p Pos) IsValid() bool { return p.Line > 0 }
+
+// String returns "file:line:col", or "-" for no place.
+func (p Pos) String() string {
+	if !p.IsValid() {
+		return "-"
+	}
+	return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Col)
+}
+
+// Kind is the type of a node as GitLab's YAML 1.1 loader sees it.
+type Kind uint8
+
+// The kinds. Reference is a sequence that carries the tag !reference.
+const (
+	Null Kind = iota
+	Bool
+	Int
+	Float
+	String
+	Mapping
+	Sequence
+	Reference
+)
+
+var kindNames = [...]string{"null", "boolean", "integer", "float", "string", "mapping", "list", "!reference"}
+
+// String returns the name of the kind as diagnostics use it.
+func (k Kind) String() string { return kindNames[k] }
+
+// Node is a resolved YAML value: anchors, aliases and merge keys are gone, each
+// scalar has its type. A node may be shared by several parents (an alias), so
+// no pass may change a node that it did not make.
+type Node struct {
+	Kind Kind
+	// Pos is where the value begins; for the value of an alias, where the
+	// anchored value begins.
+	Pos Pos
+	// Value is a scalar's text as GitLab would print it: "true" for yes, "8" for
+	// 010, "1.20" for the string "1.20". For a plain float it is the source text.
+	Value string
+	// Raw is a scalar's source text for a plain scalar, else equal to Value.
+	Raw string
+	// Pairs are a mapping's entries in source order, each key once.
+	Pairs []Pair
+	// Items are a sequence's members.
+	Items []*Node
+	// lines: for a block scalar, the source line of each line of Value (see Line).
+	firstLine int
+	block     bool
+}
+
+// Pair is an entry of a mapping. Key is a scalar.
+type Pair struct {
+	Key   *Node
+	Value *Node
+}
+
+// Get returns the value for key, nil if there is none or n is no mapping.
+func (n *Node) Get(key string) *Node {
+	if p := n.pair(key); p != nil {
+		return p.Value
+	}
+	return nil
+}
+
+// GetKey returns the key node of an entry, nil if there is none.
+func (n *Node) GetKey(key string) *Node {
+	if p := n.pair(key); p != nil {
+		return p.Key
+	}
+	return nil
+}
+
+func (n *Node) pair(key string) *Pair {
+	if n == nil || n.Kind != Mapping {
+		return nil
+	}
+	for i := range n.Pairs {
+		if n.Pairs[i].Key.Value == key {
+			return &n.Pairs[i]
+		}
+	}
+	return nil
+}
+
+// IsScalar reports whether n is null, a boolean, a number or a string.
+func (n *Node) IsScalar() bool { return n.Kind <= String }
+
+// LinePos returns the position of line i (0-based) of a scalar's Value: for a
+// literal block the line itself, for anything else the node's own position.
+func (n *Node) LinePos(i int) Pos {
+	if !n.block || i < 0 {
+		return n.Pos
+	}
+	return Pos{File: n.Pos.File, Line: n.firstLine + i, Col: 1}
+}

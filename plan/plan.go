@@ -1,0 +1,260 @@
+// Package plan is the language between the compiler and the executor: a static
+// graph of jobs, decided at compile time, that people commit and review.
+//
+// This file holds the whole language. A plan is stored as plan.json (canonical
+// JSON, see [Encode]) beside one shell script a job and plan.map.json
+// ([SourceMap]). The executor treats a plan as hostile input: [Decode] is
+// strict and [Plan.Validate] re-checks every invariant stated here.
+//
+// Nothing in a plan depends on who compiled it, where or when: no clock,
+// random number, host name, user, absolute path or secret.
+package plan
+
+// FormatVersion is the version of the format that this package writes,
+// "MAJOR.MINOR". A minor step adds optional fields; another major is refused.
+const FormatVersion = "1.0"
+
+// ProjectDir is where every job finds the project inside its container; it is
+// the value of CI_PROJECT_DIR there. It is fixed so that a container can be
+// created before its workspace exists, and so that no plan can choose it.
+const ProjectDir = "/builds/project"
+
+// Plan is a compiled pipeline.
+type Plan struct {
+	FormatVersion string `json:"format_version"`
+	// Name is the expanded workflow:name, empty without one.
+	Name string `json:"name,omitempty"`
+	// Source is the pipeline file as given to the compiler, with forward slashes.
+	Source string `json:"source"`
+	// Context is what the compiler knew and decided by.
+	Context Context `json:"context"`
+	// Variables are the predefined variables that are known at compile time and
+	// common to all jobs (CI, CI_COMMIT_REF_NAME, ...). Those known only at run
+	// time ([RuntimeVariable]) are supplied by the executor.
+	Variables Variables `json:"variables,omitempty"`
+	// Stages are the stages that hold at least one job, in order.
+	Stages []string `json:"stages"`
+	// Batches are the names of jobs by level: each level may run in parallel once
+	// the levels before it are done. A reader's view; the executor starts a job
+	// as soon as its own dependencies are done. Always equal to [Levels].
+	Batches [][]string `json:"batches"`
+	// Jobs are ordered by stage, then by definition.
+	Jobs []Job `json:"jobs"`
+	// Excluded are the jobs that the pipeline defines and this plan leaves out.
+	Excluded []Excluded `json:"excluded,omitempty"`
+	// Warnings are what the compiler accepted with a warning.
+	Warnings []Warning `json:"warnings,omitempty"`
+}
+
+// Context records the inputs of a compilation that can change its result.
+type Context struct {
+	// Ref is the branch or tag name.
+	Ref string `json:"ref"`
+	// RefType is "branch" or "tag".
+	RefType string `json:"ref_type"`
+	// Event is the pipeline source: push, schedule, web, ...
+	Event string `json:"event"`
+	// Options are the compiler's options that change meaning, where they differ
+	// from their default: "artifacts", "default-image", "posix".
+	Options map[string]string `json:"options,omitempty"`
+	// Given are the names of variables that were given on the command line.
+	Given []string `json:"given,omitempty"`
+	// Read are the variables that a rule read, with the value it saw; nil where
+	// the variable was not defined.
+	Read map[string]*string `json:"read,omitempty"`
+}
+
+// Job is one job, ready to run.
+type Job struct {
+	// Name is the full name, matrix values included: "test: [3.11, sqlite]".
+	Name  string `json:"name"`
+	Stage string `json:"stage"`
+	Image Image  `json:"image"`
+	// Services are the containers that run beside the job.
+	Services []Service `json:"services,omitempty"`
+	// Variables are the job's own: those of the pipeline and of the job, expanded
+	// as far as compile time allows. The script exports them itself.
+	Variables Variables `json:"variables,omitempty"`
+	// Secrets are names of values that the executor must be given.
+	Secrets []string `json:"secrets,omitempty"`
+	// Reads are the variables that the scripts read and that neither the scripts
+	// nor the plan define; sorted. The predefined ones known at run time are
+	// left out.
+	Reads []string `json:"reads,omitempty"`
+	// Script is before_script and script as one program.
+	Script Script `json:"script"`
+	// AfterScript runs as a second program after Script, whatever its outcome.
+	AfterScript *Script `json:"after_script,omitempty"`
+	// Needs are the jobs this one waits for. Nil together with AfterStages false
+	// means that the job starts at once.
+	Needs []Need `json:"needs,omitempty"`
+	// AfterStages: the job has no needs of its own and waits for every job of
+	// every earlier stage. It excludes Needs; it stands for what would otherwise
+	// be a quadratic number of edges.
+	AfterStages bool `json:"after_stages,omitempty"`
+	// Inputs tells whose artifacts the job's workspace holds.
+	Inputs *Inputs `json:"inputs,omitempty"`
+	// Artifacts is what the job leaves for others, nil for nothing.
+	Artifacts *Artifacts `json:"artifacts,omitempty"`
+	Caches    []Cache    `json:"caches,omitempty"`
+	// DotenvFrom are jobs whose dotenv report sets variables of this one.
+	DotenvFrom []string `json:"dotenv_from,omitempty"`
+	// When is on_success, on_failure, always, manual or delayed.
+	When string `json:"when"`
+	// StartIn is the delay of a delayed job, in seconds.
+	StartIn int64 `json:"start_in,omitempty"`
+	// AllowFailure: a failure of this job does not fail the pipeline.
+	AllowFailure bool `json:"allow_failure,omitempty"`
+	// AllowFailureExitCodes: only failures with these exit codes are allowed.
+	AllowFailureExitCodes []int  `json:"allow_failure_exit_codes,omitempty"`
+	Retry                 *Retry `json:"retry,omitempty"`
+	// Timeout bounds the job's Script, in seconds; always at least 1.
+	Timeout       int64        `json:"timeout"`
+	ResourceGroup string       `json:"resource_group,omitempty"`
+	Environment   *Environment `json:"environment,omitempty"`
+	Resources     *Resources   `json:"resources,omitempty"`
+	// Privileged is a request; only the command line grants it.
+	Privileged bool `json:"privileged,omitempty"`
+	// Matrix holds the values that make this job one of a parallel:matrix.
+	Matrix Variables `json:"matrix,omitempty"`
+	// Coverage is the RE2 expression of the coverage keyword, without slashes.
+	Coverage      string `json:"coverage,omitempty"`
+	Interruptible bool   `json:"interruptible,omitempty"`
+}
+
+// Image is a container image and how to run it.
+type Image struct {
+	// Name is a normalised reference: docker.io/library/python:3.11.
+	Name Text `json:"name"`
+	// Entrypoint replaces the image's when not nil; [""] clears it.
+	Entrypoint []string `json:"entrypoint,omitempty"`
+	// User is "uid", "uid:gid", "name" or "name:group"; empty for the image's own.
+	User string `json:"user,omitempty"`
+	// PullPolicy lists always, if-not-present, never, tried in order; empty: if-not-present.
+	PullPolicy []string `json:"pull_policy,omitempty"`
+}
+
+// Service is a container that runs beside a job and shares its network.
+type Service struct {
+	Image
+	Alias     []string  `json:"alias,omitempty"`
+	Command   []string  `json:"command,omitempty"`
+	Variables Variables `json:"variables,omitempty"`
+}
+
+// Script is one generated shell program.
+type Script struct {
+	// Path is relative to the plan's directory, with forward slashes: jobs/build.sh.
+	Path string `json:"path"`
+	// SHA256 is the lower-case hexadecimal digest of the file.
+	SHA256 string `json:"sha256"`
+	// Shell is "sh" (POSIX) or "bash".
+	Shell string `json:"shell"`
+}
+
+// Need is one edge of the graph.
+type Need struct {
+	Job string `json:"job"`
+	// Artifacts: the job asked for the artifacts of Job. What it gets is in Inputs.
+	Artifacts bool `json:"artifacts"`
+	// Optional: the edge was allowed to be absent.
+	Optional bool `json:"optional,omitempty"`
+}
+
+// Inputs tells whose artifacts are in a job's workspace. Exactly one form is used.
+type Inputs struct {
+	// EarlierStages: those of all jobs of all earlier stages, in plan order.
+	EarlierStages bool `json:"earlier_stages,omitempty"`
+	// Jobs: those of these jobs, in plan order; a later one overwrites an earlier.
+	// Only jobs that declare artifacts are listed.
+	Jobs []string `json:"jobs,omitempty"`
+}
+
+// Artifacts is what is collected from a job's workspace.
+type Artifacts struct {
+	Name *Text `json:"name,omitempty"`
+	// Paths and Exclude are doublestar globs relative to the project.
+	Paths     []Text `json:"paths,omitempty"`
+	Exclude   []Text `json:"exclude,omitempty"`
+	Untracked bool   `json:"untracked,omitempty"`
+	// When is on_success, on_failure or always.
+	When string `json:"when"`
+	// ExpireIn is in seconds; 0 means never.
+	ExpireIn int64 `json:"expire_in,omitempty"`
+	// Reports are files of a known kind (junit, dotenv, ...), by kind.
+	Reports map[string][]Text `json:"reports,omitempty"`
+}
+
+// Cache is a directory kept from run to run.
+type Cache struct {
+	Key          Text   `json:"key"`
+	FallbackKeys []Text `json:"fallback_keys,omitempty"`
+	Paths        []Text `json:"paths,omitempty"`
+	Untracked    bool   `json:"untracked,omitempty"`
+	// Policy is pull, push or pull-push.
+	Policy Text `json:"policy"`
+	// When is on_success, on_failure or always.
+	When string `json:"when"`
+}
+
+// Retry tells how often a failed job is run again.
+type Retry struct {
+	// Max is the number of extra attempts, 0 to 2.
+	Max       int      `json:"max"`
+	When      []string `json:"when,omitempty"`
+	ExitCodes []int    `json:"exit_codes,omitempty"`
+}
+
+// Environment is a deployment target; locally it only sets CI_ENVIRONMENT_*.
+type Environment struct {
+	Name   Text   `json:"name"`
+	URL    *Text  `json:"url,omitempty"`
+	Action string `json:"action,omitempty"`
+}
+
+// Resources are limits of a job's container; zero means the executor's default.
+type Resources struct {
+	// CPUs is a number of processors, such as 1.5.
+	CPUs float64 `json:"cpus,omitempty"`
+	// Memory and Disk are in bytes.
+	Memory int64 `json:"memory,omitempty"`
+	Disk   int64 `json:"disk,omitempty"`
+	PIDs   int64 `json:"pids,omitempty"`
+}
+
+// Excluded is a job that the plan leaves out, and why.
+type Excluded struct {
+	Name  string `json:"name"`
+	Stage string `json:"stage"`
+	// Reason is a sentence for a person, such as: rules: no rule matched.
+	Reason string `json:"reason"`
+	// Rule is the text of the deciding clause as written, where there is one.
+	Rule string `json:"rule,omitempty"`
+}
+
+// Warning is something that the compiler accepted with a warning.
+type Warning struct {
+	// Code is stable: CIC2107.
+	Code    string `json:"code"`
+	Job     string `json:"job,omitempty"`
+	Message string `json:"message"`
+}
+
+// SourceMap maps the lines of generated scripts to lines of the pipeline's
+// files; it is plan.map.json, beside the plan so that moving a line of YAML
+// does not change the plan.
+type SourceMap struct {
+	FormatVersion string `json:"format_version"`
+	// Files are the pipeline's files as named in diagnostics.
+	Files []string `json:"files"`
+	// Scripts holds, by script path, one entry a mapped line, ascending.
+	Scripts map[string][]MapLine `json:"scripts"`
+}
+
+// MapLine says that line Script of a script comes from line Line of Files[File].
+// Script and Line are 1-based.
+type MapLine struct {
+	Script int `json:"script"`
+	File   int `json:"file"`
+	Line   int `json:"line"`
+}
