@@ -1,6 +1,11 @@
 package plan
 
-import "slices"
+import (
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+)
 
 // runtimeVariables are the predefined variables whose value depends on the
 // checkout, the machine or the moment, and which the executor therefore
@@ -33,3 +38,96 @@ func RuntimeVariable(name string) bool {
 
 // RuntimeVariables returns the names for which [RuntimeVariable] holds, sorted.
 func RuntimeVariables() []string { return slices.Clone(runtimeVariables) }
+
+// The GitLab release whose language this is, for CI_SERVER_VERSION.
+const serverVersion = "18.0.0"
+
+// ContextVariables returns the predefined variables that follow from the
+// context, and the constants. What does not hold is not defined, since rules
+// tell an empty variable from one that is not there. Source: specification
+// section 19; CI_COMMIT_REF is an alias of CI_COMMIT_REF_NAME.
+func ContextVariables(c Context) Variables {
+	version := strings.Split(serverVersion, ".")
+	vars := map[string]string{
+		"CI":                              "true",
+		"CI_DEBUG_SERVICES":               "false",
+		"CI_DEBUG_TRACE":                  "false",
+		"CI_DISPOSABLE_ENVIRONMENT":       "true",
+		"CI_PROJECT_CLASSIFICATION_LABEL": "",
+		"CI_PROJECT_DESCRIPTION":          "",
+		"CI_PROJECT_REPOSITORY_LANGUAGES": "",
+		"CI_PROJECT_VISIBILITY":           "private",
+		"CI_RUNNER_DESCRIPTION":           "cic",
+		"CI_RUNNER_ID":                    "1",
+		"CI_RUNNER_TAGS":                  "[]",
+		"CI_SERVER":                       "yes",
+		"CI_SERVER_NAME":                  "GitLab",
+		"CI_SERVER_REVISION":              "unknown",
+		"CI_SERVER_VERSION":               serverVersion,
+		"CI_SERVER_VERSION_MAJOR":         version[0],
+		"CI_SERVER_VERSION_MINOR":         version[1],
+		"CI_SERVER_VERSION_PATCH":         version[2],
+		"CI_TEMPLATE_REGISTRY_HOST":       "registry.gitlab.com",
+		"GITLAB_CI":                       "true",
+		"GITLAB_FEATURES":                 "",
+	}
+	if c.Event != "" {
+		vars["CI_PIPELINE_SOURCE"] = c.Event
+	}
+	if c.Event == "trigger" {
+		vars["CI_PIPELINE_TRIGGERED"] = "true"
+	}
+	if c.Ref != "" {
+		vars["CI_COMMIT_REF"] = c.Ref
+		vars["CI_COMMIT_REF_NAME"] = c.Ref
+		vars["CI_COMMIT_REF_PROTECTED"] = "false"
+		vars["CI_COMMIT_REF_SLUG"] = Slug(c.Ref)
+		switch {
+		case c.RefType == "tag":
+			vars["CI_COMMIT_TAG"] = c.Ref
+		case c.Event != "merge_request_event":
+			vars["CI_COMMIT_BRANCH"] = c.Ref
+		}
+	}
+	vs := make(Variables, 0, len(vars))
+	for name, value := range vars {
+		vs = append(vs, Variable{name, Literal(value)})
+	}
+	return sorted(vs)
+}
+
+// JobVariables returns the predefined variables that follow from the job. The
+// slug of an environment whose name is a template is left out: it can be made
+// only of the expanded name.
+func JobVariables(j *Job) Variables {
+	vs := Variables{
+		{"CI_JOB_GROUP_NAME", Literal(groupName(j.Name))},
+		{"CI_JOB_IMAGE", j.Image.Name},
+		{"CI_JOB_NAME", Literal(j.Name)},
+		{"CI_JOB_NAME_SLUG", Literal(Slug(j.Name))},
+		{"CI_JOB_STAGE", Literal(j.Stage)},
+		{"CI_JOB_TIMEOUT", Literal(strconv.FormatInt(j.Timeout, 10))},
+	}
+	if j.When == "manual" {
+		vs = append(vs, Variable{"CI_JOB_MANUAL", Literal("true")})
+	}
+	if env := j.Environment; env != nil {
+		action := env.Action
+		if action == "" {
+			action = "start"
+		}
+		vs = append(vs, Variable{"CI_ENVIRONMENT_NAME", env.Name}, Variable{"CI_ENVIRONMENT_ACTION", Literal(action)})
+		if !env.Name.Template {
+			vs = append(vs, Variable{"CI_ENVIRONMENT_SLUG", Literal(environmentSlug(env.Name.Value))})
+		}
+		if env.URL != nil {
+			vs = append(vs, Variable{"CI_ENVIRONMENT_URL", *env.URL})
+		}
+	}
+	return sorted(vs)
+}
+
+func sorted(vs Variables) Variables {
+	sort.Slice(vs, func(i, k int) bool { return vs[i].Name < vs[k].Name })
+	return vs
+}
