@@ -78,6 +78,8 @@ type Job struct {
 	AllowFailure          *bool
 	AllowFailureExitCodes []int
 	Interruptible         bool
+	// Coverage is the RE2 expression of coverage, without its slashes.
+	Coverage string
 }
 
 // Command is one item of a script, verbatim, untrimmed.

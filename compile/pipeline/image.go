@@ -1,0 +1,144 @@
+package pipeline
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/cic-ci/cic/compile/syntax"
+)
+
+var pullPolicies = []string{"always", "never", "if-not-present"}
+
+// maxUserLen bounds docker:user, in characters (specification 21).
+const maxUserLen = 255
+
+// image decodes image: a name, or a mapping (specification 21).
+func (d *decoder) image(n *syntax.Node) *Image {
+	img := &Image{}
+	switch n.Kind {
+	case syntax.String:
+		img.Name, _ = d.filledText(n, "image")
+	case syntax.Mapping:
+		d.fields(n, inImage, "image", func(key, value *syntax.Node) { d.imageField(img, key, value, "image") })
+		d.needsName(n, "image")
+	default:
+		d.wrongType(n, "image", "a string or a mapping")
+	}
+	return img
+}
+
+// needsName reports an image or a service without a name.
+func (d *decoder) needsName(n *syntax.Node, what string) {
+	if !specified(n.Get("name")) {
+		d.fail(CodeMissing, n, "%s must have a %q", subject(what), "name")
+	}
+}
+
+// imageField decodes a keyword that image and services share.
+func (d *decoder) imageField(img *Image, key, value *syntax.Node, what string) {
+	what = path(what, key.Value)
+	switch key.Value {
+	case "name":
+		img.Name, _ = d.filledText(value, what)
+	case "entrypoint":
+		img.Entrypoint = d.values(value, what)
+	case "pull_policy":
+		img.PullPolicy = d.words(value, what, pullPolicies)
+		if value.Kind == syntax.Sequence && len(value.Items) == 0 {
+			d.fail(CodeMissing, value, "%q must not be empty", what)
+		}
+	case "docker":
+		ok := d.fields(value, inDocker, what, func(key, value *syntax.Node) {
+			img.User = d.user(value, path(what, key.Value))
+		})
+		if !ok {
+			d.wrongType(value, what, "a mapping")
+		}
+	}
+}
+
+// userForm is "user", "uid", "user:group" or "uid:gid".
+var userForm = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?$`)
+
+// user decodes the user that a container runs as. Numbers beyond 31 bits are
+// refused: container runtimes have wrapped them round to 0, which is root
+// (CVE-2024-40635).
+func (d *decoder) user(n *syntax.Node, what string) string {
+	t, ok := d.filledText(n, what)
+	if !ok {
+		return ""
+	}
+	if utf8.RuneCountInString(t.Value) > maxUserLen {
+		d.fail(CodeLimit, n, "%q has at most %d characters", what, maxUserLen)
+		return ""
+	}
+	valid := userForm.MatchString(t.Value)
+	for _, part := range strings.SplitN(t.Value, ":", 2) {
+		if part != "" && strings.Trim(part, "0123456789") == "" {
+			_, err := strconv.ParseInt(part, 10, 32)
+			valid = valid && err == nil
+		} else if strings.HasPrefix(part, "0x") {
+			valid = false
+		}
+	}
+	if !valid {
+		d.fail(CodeValue, n, "%q is no user: %q", what, t.Value).Help =
+			`a name or a number up to 2147483647, and perhaps a group: "app", "1000:1000"`
+		return ""
+	}
+	return t.Value
+}
+
+// services decodes services: a list of names and mappings (specification 22).
+func (d *decoder) services(n *syntax.Node) []Service {
+	services := make([]Service, 0, len(n.Items))
+	d.list(n, "services", "a list", func(item *syntax.Node) {
+		services = append(services, d.service(item))
+	})
+	return services
+}
+
+func (d *decoder) service(n *syntax.Node) Service {
+	var s Service
+	switch n.Kind {
+	case syntax.String:
+		s.Name, _ = d.filledText(n, "services[]")
+	case syntax.Mapping:
+		d.fields(n, inService, "services", func(key, value *syntax.Node) {
+			switch what := path("services", key.Value); key.Value {
+			case "alias":
+				s.Alias = d.aliases(value, what)
+			case "command":
+				s.Command = d.values(value, what)
+			case "variables":
+				s.Variables = d.variables(value, what, inService)
+			default:
+				d.imageField(&s.Image, key, value, "services")
+			}
+		})
+		d.needsName(n, "services[]")
+	default:
+		d.wrongType(n, "services[]", "a string or a mapping")
+	}
+	return s
+}
+
+// hostName is what can be looked up as the name of a host.
+var hostName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$`)
+
+// aliases decodes alias: names separated by spaces or commas.
+func (d *decoder) aliases(n *syntax.Node, what string) []string {
+	t, ok := d.filledText(n, what)
+	if !ok {
+		return nil
+	}
+	names := strings.FieldsFunc(t.Value, func(r rune) bool { return r == ' ' || r == ',' })
+	for _, name := range names {
+		if !hostName.MatchString(name) {
+			d.fail(CodeValue, n, "%q is no host name: %q", what, name)
+		}
+	}
+	return names
+}

@@ -1,0 +1,217 @@
+package pipeline
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/cic-ci/cic/compile/syntax"
+)
+
+// draft is a job as written, before it is multiplied by parallel.
+type draft struct {
+	*Job
+	key *syntax.Node
+	// names holds the concrete jobs' node index, total and matrix; empty for a
+	// job that is not parallel.
+	instances []instance
+}
+
+// instance is one of the jobs that parallel makes.
+type instance struct {
+	name         string
+	index, total int
+	matrix       []Variable
+}
+
+// jobs decodes the visible jobs, multiplies them and links needs to the result.
+func (d *decoder) jobs(pairs []syntax.Pair) {
+	drafts := make([]*draft, 0, len(pairs))
+	for _, p := range pairs {
+		d.job = p.Key.Value
+		if dr := d.jobEntry(p); dr != nil {
+			drafts = append(drafts, dr)
+		}
+	}
+	d.job = ""
+	d.multiply(drafts)
+}
+
+// jobEntry decodes one visible job, nil if it is none or cannot be named.
+func (d *decoder) jobEntry(p syntax.Pair) *draft {
+	if !d.jobName(p.Key) {
+		return nil
+	}
+	if p.Value.Kind != syntax.Mapping && specified(p.Value) {
+		d.notAJob(p)
+		return nil
+	}
+	dr := &draft{
+		Job: &Job{
+			Name:      p.Key.Value,
+			Base:      p.Key.Value,
+			Pos:       p.Key.Pos,
+			NodeTotal: 1,
+			Stage:     Text{Value: "test", Pos: p.Key.Pos}, // specification 13
+		},
+		key: p.Key,
+	}
+	d.hasWork(p)
+	d.fields(p.Value, inJob, "", func(key, value *syntax.Node) { d.jobKeyword(dr, key, value) })
+	d.exclusions(p.Value)
+	d.delay(p.Value)
+	inherit(dr.Job, &d.defaults, p.Value)
+	return dr
+}
+
+// jobName checks the key of a job.
+func (d *decoder) jobName(key *syntax.Node) bool {
+	if key.Kind != syntax.String {
+		d.fail(CodeJobName, key, "a job's name must be a string, not %s", kindPhrases[key.Kind]).Help =
+			fmt.Sprintf("quote it: %q", key.Raw)
+		return false
+	}
+	if strings.TrimSpace(key.Value) == "" {
+		d.fail(CodeJobName, key, "a job's name must not be empty")
+		return false
+	}
+	return d.nameFits(key, "job", key.Value)
+}
+
+// notAJob reports a top-level entry that is no mapping.
+func (d *decoder) notAJob(p syntax.Pair) {
+	name := p.Key.Value
+	if vocabularies[inJob].known[name] != nil {
+		d.fail(CodeNotAJob, p.Key, "keyword %q is not allowed at the top level", name).Help = "move it into a job"
+		return
+	}
+	e := d.fail(CodeNotAJob, p.Key, "%q is no keyword, and a job must be a mapping, not %s", name, kindPhrases[p.Value.Kind])
+	d.suggestGlobal(e, name)
+}
+
+func (d *decoder) suggestGlobal(e *syntax.Error, name string) {
+	if near := syntax.Suggest(name, vocabularies[inPipeline].names); near != "" {
+		e.Help = fmt.Sprintf("did you mean the keyword %q?", near)
+	}
+}
+
+// hasWork reports a job without anything to run. A refused or misspelt keyword
+// that would be the work is reported by itself.
+func (d *decoder) hasWork(p syntax.Pair) {
+	for _, name := range []string{"run", "trigger"} {
+		if specified(p.Value.Get(name)) {
+			return
+		}
+	}
+	if key := p.Value.GetKey("script"); key != nil {
+		if !specified(p.Value.Get("script")) {
+			d.fail(CodeMissing, key, `"script" must not be empty`)
+		}
+		return
+	}
+	for _, q := range p.Value.Pairs {
+		known := vocabularies[inJob].known[q.Key.Value]
+		if known == nil && syntax.Suggest(q.Key.Value, vocabularies[inJob].names) == "script" {
+			return
+		}
+	}
+	e := d.fail(CodeMissing, p.Key, `job %q has no "script"`, p.Key.Value)
+	e.Help = `add the commands to run: script: ["make"]`
+	d.suggestGlobal(e, p.Key.Value)
+}
+
+// exclusions reports keywords that may not stand beside rules, if there is a
+// rule at all (specification 4).
+func (d *decoder) exclusions(n *syntax.Node) {
+	rules := n.Get("rules")
+	if rules == nil || rules.Kind != syntax.Sequence || len(rules.Items) == 0 {
+		return
+	}
+	for _, name := range []string{"only", "except", "start_in"} {
+		if specified(n.Get(name)) {
+			e := d.fail(CodeConflict, n.GetKey(name), `%q cannot be used together with "rules"`, name)
+			e.Notes = append(e.Notes, syntax.Note{Pos: n.GetKey("rules").Pos, Msg: `"rules" is here`})
+		}
+	}
+}
+
+// jobKeyword decodes one keyword of a job, of default or a deprecated global.
+func (d *decoder) jobKeyword(j *draft, key, value *syntax.Node) {
+	what := key.Value
+	switch what {
+	case "stage":
+		if t, ok := d.filledText(value, what); ok {
+			j.Stage = t
+		}
+	case "image":
+		j.Image = d.image(value)
+	case "services":
+		j.Services = d.services(value)
+	case "variables":
+		j.Variables = d.variables(value, what, inJobVariable)
+	case "script":
+		j.Script = d.commands(value, what)
+		if len(j.Script) == 0 {
+			d.blankScript(value)
+		}
+	case "before_script":
+		j.BeforeScript = d.commands(value, what)
+	case "after_script":
+		j.AfterScript = d.commands(value, what)
+	case "rules":
+		j.Rules = d.rules(value)
+	case "only":
+		j.Only = d.filter(value, what)
+	case "except":
+		j.Except = d.filter(value, what)
+	case "needs":
+		j.Needs = d.needs(value)
+	case "dependencies":
+		names := d.texts(value, what)
+		j.Dependencies = &names
+	case "artifacts":
+		j.Artifacts = d.artifacts(value)
+	case "cache":
+		j.Caches = d.caches(value)
+	case "parallel":
+		d.parallel(j, value)
+	case "matrix":
+		d.jobMatrix(j, value)
+	case "tags":
+		d.tags(key, value)
+	default:
+		d.conduct(j.Job, what, value)
+	}
+}
+
+// inherit copies what the job does not specify from def, whole values only
+// (specification 5.1).
+func inherit(j, def *Job, n *syntax.Node) {
+	absent := func(keyword string) bool { return !specified(n.Get(keyword)) }
+	if absent("image") {
+		j.Image = def.Image
+	}
+	if absent("services") {
+		j.Services = def.Services
+	}
+	if absent("cache") {
+		j.Caches = def.Caches
+	}
+	if absent("before_script") {
+		j.BeforeScript = def.BeforeScript
+	}
+	if absent("after_script") {
+		j.AfterScript = def.AfterScript
+	}
+	if absent("artifacts") {
+		j.Artifacts = def.Artifacts
+	}
+	if absent("retry") {
+		j.Retry = def.Retry
+	}
+	if absent("timeout") {
+		j.Timeout = def.Timeout
+	}
+	if absent("interruptible") {
+		j.Interruptible = def.Interruptible
+	}
+}

@@ -1,0 +1,172 @@
+package pipeline
+
+// scope is a place where keywords stand: a mapping of the language. It is a
+// set of places where several are meant.
+type scope uint32
+
+const (
+	inPipeline    scope = 1 << iota // the top level
+	inDefault                       // default
+	inJob                           // a job
+	inVariable                      // variables:NAME of the top level
+	inJobVariable                   // variables:NAME of a job
+	inImage                         // image
+	inService                       // an entry of services
+	inDocker                        // image:docker, services:docker
+	inRule                          // an entry of rules
+	inFilter                        // only, except
+	inNeed                          // an entry of needs
+	inArtifacts                     // artifacts
+	inCache                         // an entry of cache
+	inCacheKey                      // cache:key
+	inRetry                         // retry
+	inExitCodes                     // allow_failure
+	inParallel                      // parallel
+	scopeEnd
+)
+
+// inherited are the places of a keyword that default, the deprecated globals
+// and jobs share (specification 5.1).
+const inherited = inDefault | inJob
+
+// keyword says what cic does with a keyword where.
+type keyword struct {
+	name string
+	// done: decoded into the model.
+	done scope
+	// ignored: checked and accepted with a warning, since it means nothing here.
+	ignored scope
+	// refused: known and an error; it is never ignored silently.
+	refused scope
+	// instead says what to write in place of a refused keyword, if anything.
+	instead string
+}
+
+// keywords are all keywords of the language (specification 4.1, and of each
+// keyword's own section) in order of first mention in a pipeline. Below a
+// refused keyword nothing is looked at, so nothing is listed.
+var keywords = []keyword{
+	{name: "spec", refused: inPipeline},
+	{name: "include", refused: inPipeline, instead: "put the jobs in this file"},
+	{name: "workflow", refused: inPipeline, instead: "give each job rules of its own"},
+	{name: "default", done: inPipeline},
+	{name: "stages", done: inPipeline},
+	{name: "variables", done: inPipeline | inJob | inService, refused: inRule | inFilter},
+
+	// jobs, and what they take from default
+	{name: "stage", done: inJob},
+	{name: "extends", refused: inJob},
+	{name: "image", done: inPipeline | inherited},
+	{name: "services", done: inPipeline | inherited},
+	{name: "cache", done: inPipeline | inherited},
+	{name: "before_script", done: inPipeline | inherited},
+	{name: "script", done: inJob},
+	{name: "after_script", done: inPipeline | inherited},
+	{name: "run", refused: inJob, instead: `write the commands of its steps under "script"`},
+	{name: "trigger", refused: inJob},
+	{name: "rules", done: inJob},
+	{name: "only", done: inJob},
+	{name: "except", done: inJob},
+	{name: "needs", done: inJob, refused: inRule},
+	{name: "dependencies", done: inJob},
+	{name: "artifacts", done: inherited | inNeed},
+	{name: "retry", done: inherited},
+	{name: "timeout", done: inherited},
+	{name: "interruptible", done: inherited, refused: inRule},
+	{name: "when", done: inJob | inRule | inArtifacts | inRetry, refused: inCache},
+	{name: "start_in", done: inJob, refused: inRule},
+	{name: "allow_failure", done: inJob, refused: inRule},
+	{name: "parallel", done: inJob, refused: inNeed},
+	{name: "coverage", done: inJob},
+	{name: "tags", ignored: inherited},
+	{name: "inherit", refused: inJob, instead: `an empty value such as "before_script: []" switches a default off`},
+	{name: "hooks", refused: inherited, instead: `use "before_script"`},
+	{name: "id_tokens", refused: inherited},
+	{name: "identity", refused: inherited},
+	{name: "secrets", refused: inJob},
+	{name: "environment", refused: inJob},
+	{name: "resource_group", refused: inJob},
+	{name: "release", refused: inJob},
+	{name: "pages", refused: inJob, instead: `list the directory under "artifacts:paths"`},
+	{name: "publish", refused: inJob, instead: `list the directory under "artifacts:paths"`},
+	{name: "inputs", refused: inJob},
+	{name: "manual_confirmation", refused: inJob},
+	{name: "dast_configuration", refused: inJob},
+
+	// variables
+	{name: "value", done: inVariable | inJobVariable},
+	{name: "description", done: inVariable},
+	{name: "options", done: inVariable},
+	{name: "expand", done: inVariable | inJobVariable},
+
+	// image and services
+	{name: "name", done: inImage | inService | inArtifacts},
+	{name: "alias", done: inService},
+	{name: "entrypoint", done: inImage | inService},
+	{name: "command", done: inService},
+	{name: "pull_policy", done: inImage | inService},
+	{name: "docker", done: inImage | inService},
+	{name: "kubernetes", refused: inImage | inService | inFilter},
+	{name: "ports", refused: inImage | inService},
+	{name: "user", done: inDocker},
+	{name: "platform", refused: inDocker},
+
+	// rules, only and except
+	{name: "if", done: inRule},
+	{name: "changes", refused: inRule | inFilter},
+	{name: "exists", refused: inRule},
+	{name: "refs", done: inFilter},
+
+	// needs
+	{name: "job", done: inNeed},
+	{name: "optional", done: inNeed},
+	{name: "pipeline", refused: inNeed},
+	{name: "project", refused: inNeed},
+	{name: "ref", refused: inNeed},
+
+	// artifacts and cache
+	{name: "key", done: inCache},
+	{name: "files", refused: inCacheKey, instead: `write a text as "key"`},
+	{name: "files_commits", refused: inCacheKey, instead: `write a text as "key"`},
+	{name: "prefix", refused: inCacheKey, instead: `write a text as "key"`},
+	{name: "paths", done: inArtifacts | inCache},
+	{name: "exclude", done: inArtifacts},
+	{name: "untracked", done: inArtifacts, refused: inCache},
+	{name: "expire_in", done: inArtifacts},
+	{name: "expose_as", refused: inArtifacts},
+	{name: "reports", refused: inArtifacts, instead: `list the files under "artifacts:paths"`},
+	{name: "public", refused: inArtifacts},
+	{name: "access", refused: inArtifacts},
+	{name: "policy", refused: inCache},
+	{name: "unprotect", refused: inCache},
+	{name: "fallback_keys", refused: inCache},
+
+	// retry, allow_failure and parallel; matrix in a job is an addition to the
+	// language: parallel:matrix of one entry
+	{name: "max", done: inRetry},
+	{name: "exit_codes", done: inRetry | inExitCodes},
+	{name: "matrix", done: inParallel | inJob},
+}
+
+// vocabulary is what can stand in one scope.
+type vocabulary struct {
+	known map[string]*keyword
+	// names in table order, for suggestions and messages.
+	names []string
+}
+
+// vocabularies maps each single scope to its keywords.
+var vocabularies = func() map[scope]*vocabulary {
+	all := make(map[scope]*vocabulary)
+	for s := scope(1); s < scopeEnd; s <<= 1 {
+		v := &vocabulary{known: make(map[string]*keyword)}
+		for i := range keywords {
+			if k := &keywords[i]; (k.done|k.ignored|k.refused)&s != 0 {
+				v.known[k.name] = k
+				v.names = append(v.names, k.name)
+			}
+		}
+		all[s] = v
+	}
+	return all
+}()

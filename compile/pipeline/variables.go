@@ -1,0 +1,154 @@
+package pipeline
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/cic-ci/cic/compile/syntax"
+)
+
+// variables decodes a variables mapping (specification 18.1). form is inVariable
+// or inJobVariable where a value may be a mapping, 0 where it may not.
+func (d *decoder) variables(n *syntax.Node, what string, form scope) []Variable {
+	if n.Kind != syntax.Mapping {
+		d.wrongType(n, what, "a mapping")
+		return nil
+	}
+	variables := make([]Variable, 0, len(n.Pairs))
+	for _, p := range n.Pairs {
+		v := Variable{Name: p.Key.Value, Pos: p.Key.Pos}
+		named := d.variableName(p.Key)
+		if form != inService {
+			d.shellVariable(p.Key)
+		}
+		if d.variableValue(&v, p, path(what, v.Name), form) && named {
+			variables = append(variables, v)
+		}
+	}
+	return variables
+}
+
+// variableName checks that a shell can hold the variable.
+func (d *decoder) variableName(key *syntax.Node) bool {
+	if isIdentifier(key.Value) && key.Kind != syntax.Null {
+		return true
+	}
+	d.fail(CodeVariableName, key, "%q is not a variable name", key.Value).Help =
+		"use letters, digits and underscores, and begin with no digit"
+	return false
+}
+
+// isIdentifier reports whether s is a name that a shell gives to a variable.
+func isIdentifier(s string) bool {
+	for i, r := range s {
+		letter := r == '_' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z'
+		if !letter && (i == 0 || r < '0' || r > '9') {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// shellVariable warns of a variable that changes how a shell reads a script or
+// how programs start, in the job's container.
+func (d *decoder) shellVariable(key *syntax.Node) {
+	switch name := key.Value; {
+	case name == "PATH", name == "IFS", name == "ENV", name == "BASH_ENV", name == "PS4",
+		strings.HasPrefix(name, "LD_"):
+		d.warn(CodeShellVariable, key, "variable %q changes how the job's own shell and programs work", name)
+	}
+}
+
+// variableValue decodes the value of an entry into v.
+func (d *decoder) variableValue(v *Variable, p syntax.Pair, what string, form scope) bool {
+	n := p.Value
+	switch {
+	case n.Kind == syntax.Null:
+		d.fail(CodeMissing, p.Key, "variable %q has no value", v.Name).Help = `for an empty one write ""`
+		return false
+	case n.Kind == syntax.Mapping && form != inService:
+		return d.variableMapping(v, n, what, form)
+	case !n.IsScalar() && form != inService:
+		d.wrongType(n, what, "a string, a number, a boolean or a mapping")
+		return false
+	case !n.IsScalar():
+		d.wrongType(n, what, "a string, a number or a boolean")
+		return false
+	}
+	t, ok := d.scalar(n, what)
+	v.Value = t.Value
+	d.readAs(n, v.Name)
+	return ok
+}
+
+// variableMapping decodes the long form of a variable.
+func (d *decoder) variableMapping(v *Variable, n *syntax.Node, what string, form scope) bool {
+	ok := true
+	d.fields(n, form, what, func(key, value *syntax.Node) {
+		what := path(what, key.Value)
+		switch key.Value {
+		case "value":
+			if !value.IsScalar() {
+				d.wrongType(value, what, "a string, a number or a boolean")
+				ok = false
+				return
+			}
+			var t Text
+			t, ok = d.scalar(value, what)
+			v.Value = t.Value
+			d.readAs(value, v.Name)
+		case "expand":
+			v.Raw = !d.boolean(value, what)
+		case "description":
+			d.text(value, what)
+		}
+	})
+	if options := n.Get("options"); ok && form == inVariable && specified(options) {
+		d.options(v, options, path(what, "options"))
+	}
+	return ok
+}
+
+// options checks the choice of values that a person is offered.
+func (d *decoder) options(v *Variable, n *syntax.Node, what string) {
+	offered := d.texts(n, what)
+	for _, o := range offered {
+		if o.Value == v.Value {
+			return
+		}
+	}
+	if len(offered) == len(n.Items) && n.Kind == syntax.Sequence {
+		d.fail(CodeValue, n, "%q must list the variable's value %q", what, v.Value)
+	}
+}
+
+// readAs warns of a plain scalar that GitLab's YAML 1.1 reads as another text:
+// yes is true, 010 is 8. cic keeps the source text of a number with a fraction,
+// which GitLab would print anew: 1.20 as 1.2.
+func (d *decoder) readAs(n *syntax.Node, name string) {
+	help := "quote it if the text is meant: " + name + ": " + strconv.Quote(n.Raw)
+	switch n.Kind {
+	case syntax.Bool, syntax.Int:
+		if n.Value != n.Raw {
+			d.warn(CodeReadAs, n, "YAML reads %s as %s", n.Raw, n.Value).Help = help
+		}
+	case syntax.Float:
+		if printed, ok := printFloat(n.Raw); ok && printed != n.Raw {
+			d.warn(CodeReadAs, n, "%s is a number that GitLab prints as %s; cic keeps %s", n.Raw, printed, n.Raw).Help = help
+		}
+	}
+}
+
+// printFloat returns the text that GitLab makes of a plain float of moderate
+// size.
+func printFloat(source string) (string, bool) {
+	f, err := strconv.ParseFloat(strings.NewReplacer("_", "", ",", "").Replace(source), 64)
+	if err != nil || f >= 1e16 || f <= -1e16 {
+		return "", false
+	}
+	s := strconv.FormatFloat(f, 'f', -1, 64)
+	if !strings.Contains(s, ".") {
+		s += ".0"
+	}
+	return s, true
+}
