@@ -329,19 +329,21 @@ func (u *union) own(size int) {
 	u.set, u.owned = grown, true
 }
 
-// upstreamOf returns, for each node, which of at most 64 given jobs it waits
-// for, directly or not: bit k stands for jobs[k]. Blocks of 64 keep the memory
-// of a hostile plan small, where every job names every other.
-func (g *Graph) upstreamOf(jobs []int) []uint64 {
-	own := make([]uint64, len(g.order))
+// upstreamOf sets, for each node, up[node] to those of at most 64 given jobs
+// that it waits for, directly or not: bit k stands for jobs[k]. Blocks of 64
+// keep the memory small for a hostile plan in which every job names every other.
+func (g *Graph) upstreamOf(jobs []int, up []uint64) {
+	own := make(map[int]uint64, len(jobs))
 	for k, j := range jobs {
-		own[j] |= 1 << k
+		own[j] = 1 << k
 	}
-	up := make([]uint64, len(g.order))
 	for _, node := range g.order {
 		var mask uint64
-		g.waitsFor(node, func(dep int) { mask |= up[dep] | own[dep] })
-		up[node] = mask
+		g.waitsFor(node, func(dep int) { mask |= up[dep] })
+		// While the pass runs a source counts as upstream of itself.
+		up[node] = mask | own[node]
 	}
-	return up
+	for j, bit := range own {
+		up[j] &^= bit
+	}
 }

@@ -1,0 +1,258 @@
+package plan
+
+import (
+	"math"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+var (
+	jobWhen     = []string{"on_success", "on_failure", "always", "manual", "delayed"}
+	uploadWhen  = []string{"on_success", "on_failure", "always"}
+	pullPolicy  = []string{"always", "if-not-present", "never"}
+	cachePolicy = []string{"pull", "push", "pull-push"}
+	envAction   = []string{"start", "prepare", "stop", "verify", "access"}
+	// retryWhen is the list of specification section 25.
+	retryWhen = []string{
+		"always", "unknown_failure", "script_failure", "api_failure", "stuck_or_timeout_failure",
+		"stuck_pending_with_matching_runners", "stuck_pending_no_matching_runners",
+		"no_updates_running", "no_updates_canceling", "runner_system_failure",
+		"runner_configuration_error", "runner_external_dependency_failure", "runner_interrupted",
+		"runner_unsupported", "stale_schedule", "job_execution_timeout", "server_timeout_running",
+		"server_timeout_canceling", "archived_failure", "unmet_prerequisites", "scheduler_failure",
+		"data_integrity_failure",
+	}
+
+	sha256Hex = regexp.MustCompile(`^[0-9a-f]{64}$`)
+	// reference is the grammar of an image reference: host, path, tag, digest.
+	reference = regexp.MustCompile(`^(?:(?:[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9a-fA-F:.]+\])(?::[0-9]+)?/)?` +
+		`[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*` +
+		`(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[0-9a-f]{32,})?$`)
+	// referenceText is what the literal parts of a template for one may hold.
+	referenceText = regexp.MustCompile(`^[A-Za-z0-9._/:@\[\]+-]*$`)
+	userName      = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]*\$?$`)
+	hostName      = regexp.MustCompile(`^[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?$`)
+)
+
+// job checks what can be seen of a job alone. paths collects script paths.
+func (v *validator) job(s scope, j *Job, paths map[string]bool) {
+	s.image(&j.Image)
+	for i := range j.Services {
+		v.service(s.element("services", i), &j.Services[i])
+	}
+	s.field("variables").variables(j.Variables)
+	s.field("secrets").identifiers(j.Secrets)
+	s.field("reads").identifiers(j.Reads)
+	if !slices.IsSorted(j.Reads) {
+		s.field("reads").fail("must be sorted")
+	}
+	s.field("script").script(&j.Script, paths)
+	if j.AfterScript != nil {
+		s.field("after_script").script(j.AfterScript, paths)
+	}
+	if j.Artifacts != nil {
+		v.artifacts(s.field("artifacts"), j.Artifacts)
+	}
+	for i := range j.Caches {
+		v.cache(s.element("caches", i), &j.Caches[i])
+	}
+	v.control(s, j)
+	v.environment(s, j)
+	s.field("matrix").variables(j.Matrix)
+}
+
+// control checks when and how often a job runs.
+func (v *validator) control(s scope, j *Job) {
+	s.field("when").word(j.When, jobWhen...)
+	switch {
+	case j.When != "delayed" && j.StartIn != 0:
+		s.field("start_in").fail("only a delayed job has one")
+	case j.When == "delayed" && (j.StartIn < 1 || j.StartIn > maxStartIn):
+		s.field("start_in").fail("%d is not from 1 to %d seconds", j.StartIn, maxStartIn)
+	}
+	if j.Timeout < 1 || j.Timeout > maxTimeout {
+		s.field("timeout").fail("%d is not from 1 to %d seconds", j.Timeout, maxTimeout)
+	}
+	if j.AllowFailure && len(j.AllowFailureExitCodes) > 0 {
+		s.field("allow_failure_exit_codes").fail("allow_failure allows every exit code already")
+	}
+	s.field("allow_failure_exit_codes").exitCodes(j.AllowFailureExitCodes)
+	if r := j.Retry; r != nil {
+		if r.Max < 0 || r.Max > 2 {
+			s.field("retry").field("max").fail("%d is not from 0 to 2", r.Max)
+		}
+		for i, reason := range r.When {
+			s.field("retry").element("when", i).word(reason, retryWhen...)
+		}
+		s.field("retry").field("exit_codes").exitCodes(r.ExitCodes)
+	}
+	if _, err := regexp.Compile(j.Coverage); err != nil {
+		s.field("coverage").fail("%v", err)
+	}
+	s.field("coverage").text(j.Coverage)
+}
+
+func (s scope) exitCodes(codes []int) {
+	for i, code := range codes {
+		if code < 0 {
+			s.element("", i).fail("exit code %d is negative", code)
+		}
+	}
+}
+
+// environment checks where a job runs and what it may use.
+func (v *validator) environment(s scope, j *Job) {
+	s.field("resource_group").line(j.ResourceGroup)
+	if e := j.Environment; e != nil {
+		at := s.field("environment")
+		at.field("name").required(e.Name)
+		at.field("name").named(e.Name.Value)
+		if e.URL != nil {
+			at.field("url").template(*e.URL)
+		}
+		if e.Action != "" {
+			at.field("action").word(e.Action, envAction...)
+		}
+	}
+	if r := j.Resources; r != nil {
+		at := s.field("resources")
+		if math.IsNaN(r.CPUs) || math.IsInf(r.CPUs, 0) || r.CPUs < 0 {
+			at.field("cpus").fail("%v is not a finite number from 0", r.CPUs)
+		}
+		for _, limit := range []struct {
+			name  string
+			value int64
+		}{{"memory", r.Memory}, {"disk", r.Disk}, {"pids", r.PIDs}} {
+			if limit.value < 0 {
+				at.field(limit.name).fail("%d is negative", limit.value)
+			}
+		}
+	}
+}
+
+func (s scope) script(script *Script, paths map[string]bool) {
+	at := s.field("path")
+	at.scriptPath(script.Path)
+	if paths[script.Path] {
+		at.fail("%s is the script of another job too", quote(script.Path))
+	}
+	paths[script.Path] = true
+	if !sha256Hex.MatchString(script.SHA256) {
+		s.field("sha256").fail("%s is not 64 lower-case hexadecimal digits", quote(script.SHA256))
+	}
+	s.field("shell").word(script.Shell, "sh", "bash")
+}
+
+// scriptPath allows exactly jobs/NAME.sh, so that nothing outside can be named,
+// and only names that no file system takes for another's.
+func (s scope) scriptPath(path string) {
+	name, ok := strings.CutPrefix(path, jobsDir+"/")
+	if !ok || !scriptName(name) {
+		s.fail("%s is not %s/NAME.sh with NAME of [a-z0-9._-]", quote(path), jobsDir)
+	}
+}
+
+func (s scope) image(im *Image) { s.field("image").imageFields(im) }
+
+func (s scope) imageFields(im *Image) {
+	name := s.field("name")
+	name.required(im.Name)
+	if im.Name.Template {
+		segments, _ := im.Name.Segments() // a malformed template is reported by required
+		for i, seg := range segments {
+			if !seg.Var && (!referenceText.MatchString(seg.Text) || i == 0 && seg.Text[0] == '-') {
+				name.fail("%s cannot be part of an image reference", quote(seg.Text))
+			}
+		}
+	} else if im.Name.Value != "" && !reference.MatchString(im.Name.Value) {
+		name.fail("%s is not an image reference", quote(im.Name.Value))
+	}
+	for i, arg := range im.Entrypoint {
+		s.element("entrypoint", i).text(arg)
+	}
+	if im.User != "" {
+		user, group, both := strings.Cut(im.User, ":")
+		if !userID(user) || both && !userID(group) {
+			s.field("user").fail("%s is not UID, UID:GID, NAME or NAME:GROUP with numbers from 0 to %d", quote(im.User), math.MaxInt32)
+		}
+	}
+	s.field("pull_policy").unique(im.PullPolicy)
+	for i, policy := range im.PullPolicy {
+		s.element("pull_policy", i).word(policy, pullPolicy...)
+	}
+}
+
+// userID accepts a user's or group's name, or its number in plain decimal. A
+// number that does not fit 32 bits has meant root (CVE-2024-40635).
+func userID(s string) bool {
+	if n, err := strconv.ParseInt(s, 10, 32); err == nil {
+		return n >= 0 && s == strconv.FormatInt(n, 10)
+	}
+	return userName.MatchString(s)
+}
+
+func (v *validator) service(s scope, svc *Service) {
+	s.imageFields(&svc.Image)
+	for i, alias := range svc.Alias {
+		if !hostName.MatchString(alias) || len(alias) > 253 || alias == "localhost" {
+			s.element("alias", i).fail("%s cannot be a service's host name", quote(alias))
+		}
+	}
+	for i, arg := range svc.Command {
+		s.element("command", i).text(arg)
+	}
+	s.field("variables").variables(svc.Variables)
+}
+
+func (v *validator) artifacts(s scope, a *Artifacts) {
+	if len(a.Paths) == 0 && !a.Untracked && len(a.Reports) == 0 {
+		s.fail("has neither paths nor untracked nor reports: leave it out")
+	}
+	if a.Name != nil {
+		s.field("name").template(*a.Name)
+	}
+	s.patterns("paths", a.Paths)
+	s.patterns("exclude", a.Exclude)
+	s.field("when").word(a.When, uploadWhen...)
+	if a.ExpireIn < 0 {
+		s.field("expire_in").fail("%d is negative", a.ExpireIn)
+	}
+	for _, kind := range sortedKeys(a.Reports) {
+		at := s.field("reports").key(kind)
+		at.named(kind)
+		if len(a.Reports[kind]) == 0 {
+			at.fail("must not be empty")
+		}
+		at.patterns("", a.Reports[kind])
+	}
+}
+
+func (v *validator) cache(s scope, c *Cache) {
+	s.field("key").required(c.Key)
+	for i, key := range c.FallbackKeys {
+		s.element("fallback_keys", i).required(key)
+	}
+	s.patterns("paths", c.Paths)
+	s.field("policy").required(c.Policy)
+	if !c.Policy.Template {
+		s.field("policy").word(c.Policy.Value, cachePolicy...)
+	}
+	s.field("when").word(c.When, uploadWhen...)
+}
+
+// patterns checks globs that must stay inside the project. Those that are
+// templates are checked again when they are expanded.
+func (s scope) patterns(name string, patterns []Text) {
+	for i, t := range patterns {
+		at := s.element(name, i)
+		at.required(t)
+		if t.Template {
+			continue
+		}
+		if strings.HasPrefix(t.Value, "/") || slices.Contains(strings.Split(t.Value, "/"), "..") {
+			at.fail("%s leads out of the project", quote(t.Value))
+		}
+	}
+}
