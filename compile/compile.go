@@ -7,6 +7,8 @@
 package compile
 
 import (
+	"github.com/cic-ci/cic/compile/pipeline"
+	"github.com/cic-ci/cic/compile/resolve"
 	"github.com/cic-ci/cic/compile/syntax"
 	"github.com/cic-ci/cic/plan"
 )
@@ -47,4 +49,15 @@ type Result struct {
 
 // Compile compiles a pipeline. The result is nil if the list holds an error; it
 // may hold warnings beside a result.
-func Compile(o Options) (*Result, syntax.ErrorList) { panic("unimplemented") }
+func Compile(o Options) (*Result, syntax.ErrorList) {
+	var found syntax.ErrorList
+	env := pass(&found, func() (*environment, syntax.ErrorList) { return newEnvironment(o) })
+	root := pass(&found, func() (*syntax.Node, syntax.ErrorList) { return syntax.Parse(o.Source, o.Data) })
+	root = pass(&found, func() (*syntax.Node, syntax.ErrorList) { return resolve.Resolve(root) })
+	pipe := pass(&found, func() (*pipeline.Pipeline, syntax.ErrorList) { return pipeline.Decode(root) })
+	chosen := pass(&found, func() (*selection, syntax.ErrorList) { return selectJobs(pipe, env) })
+	edges := pass(&found, func() (*graph, syntax.ErrorList) { return newGraph(pipe, chosen) })
+	jobs := pass(&found, func() (*lowered, syntax.ErrorList) { return lower(pipe, chosen, edges, env) })
+	result := pass(&found, func() (*Result, syntax.ErrorList) { return generate(jobs, env) })
+	return pass(&found, func() (*Result, syntax.ErrorList) { return finish(result, found) }), found
+}

@@ -1,0 +1,55 @@
+package compile
+
+// The codes of this package's diagnostics. A code is stable: it is what people
+// search for, silence and explain; texts may be reworded.
+const (
+	// Scripts and expressions.
+
+	codeScript        = "CIC2301" // a script is no shell program
+	codeNotPOSIX      = "CIC2302" // a script needs bash where POSIX was asked for
+	codeNeedsBash     = "CIC2303" // a script needs bash (warning)
+	codeExpression    = "CIC2311" // rules:if cannot be parsed
+	codeSubstring     = "CIC2312" // the right side of =~ is no pattern (warning)
+	codeFilterPattern = "CIC2313" // an only or except pattern cannot be parsed
+
+	// The graph.
+
+	codeUnknownStage      = "CIC3001" // a job's stage is not listed
+	codeUnknownNeed       = "CIC3002" // needs names no job
+	codeLaterNeed         = "CIC3003" // needs names a job of a later stage
+	codeSelfNeed          = "CIC3004" // a job needs itself
+	codeDuplicateNeed     = "CIC3005" // needs names a job twice
+	codeCycle             = "CIC3006" // needs go in a circle
+	codeExcludedNeed      = "CIC3007" // a needed job is left out by its rules
+	codeUnknownDependency = "CIC3008" // dependencies names no job
+	codeLaterDependency   = "CIC3009" // dependencies names a job of a later stage
+	codeForeignDependency = "CIC3010" // dependencies names a job that needs does not
+	codeDuplicateJob      = "CIC3012" // two jobs have one name
+	codeOptionalNeed      = "CIC3013" // an optional need names no job at all (warning)
+	codeIdleDependency    = "CIC3014" // a dependency in the same stage gives nothing (warning)
+	codeManyNeeds         = "CIC3015" // more needs than GitLab allows by default (warning)
+	codeArtifactFlow      = "CIC3016" // a job sees artifacts that it would not see on GitLab (warning)
+
+	// Values.
+
+	codeVariableCycle  = "CIC3021" // variables refer to each other in a circle
+	codeVariableSize   = "CIC3022" // a value is longer than any program may be given
+	codeSelfReference  = "CIC3023" // a variable refers to itself (warning)
+	codeImage          = "CIC3031" // an image is no reference
+	codeDefaultImage   = "CIC3032" // jobs without image get the default one (warning)
+	codeArtifactPath   = "CIC3033" // an artifact or cache path leaves the project
+	codeEmptyPath      = "CIC3034" // a path is empty once expanded (warning)
+	codeCacheKey       = "CIC3035" // a cache key is empty once expanded
+	codeLateServiceArg = "CIC3036" // a service's command mentions a run-time variable
+	codeIdleCache      = "CIC3037" // a cache without paths keeps nothing (warning)
+
+	// The plan.
+
+	codePlan   = "CIC4001" // the plan breaks its own rules
+	codeOption = "CIC4002" // an option of the compiler has a wrong value
+)
+
+// CodeNoJobs is the code of the one error that means: the pipeline is valid,
+// but its rules leave no job to run for this ref and event. GitLab then makes no
+// pipeline, which is no failure.
+const CodeNoJobs = "CIC3011"

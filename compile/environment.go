@@ -1,0 +1,90 @@
+package compile
+
+import (
+	"fmt"
+	"path/filepath"
+	"sort"
+
+	"github.com/cic-ci/cic/compile/syntax"
+	"github.com/cic-ci/cic/plan"
+)
+
+// defaultImage is what a job without any image runs in: the article's choice.
+const defaultImage = "python:3.11"
+
+// environment is what a compilation knows apart from the pipeline file.
+type environment struct {
+	options Options
+	event   string
+	// context is the plan's record of it; Read is filled in later.
+	context plan.Context
+	// predefined are the predefined variables that are known now and common to all jobs.
+	predefined plan.Variables
+	source     *source
+}
+
+func newEnvironment(o Options) (*environment, syntax.ErrorList) {
+	var errs syntax.ErrorList
+	switch o.Artifacts {
+	case "", "upstream", "needs":
+	default:
+		errs.Add(codeOption, syntax.Pos{}, 0, fmt.Sprintf("artifacts: %q is neither upstream nor needs", o.Artifacts))
+	}
+	for _, name := range sortedNames(o.Given) {
+		if !plan.IsIdentifier(name) {
+			errs.Add(codeOption, syntax.Pos{}, 0, fmt.Sprintf("%q, given on the command line, is no name for a variable", name))
+		}
+	}
+	env := &environment{options: o, event: o.Event, source: newSource(o.Source, o.Data)}
+	if env.event == "" {
+		env.event = "push"
+	}
+	env.context = plan.Context{
+		Ref: o.Ref, RefType: "branch", Event: env.event,
+		Options: changedOptions(o), Given: sortedNames(o.Given),
+	}
+	if o.Tag {
+		env.context.RefType = "tag"
+	}
+	env.predefined = plan.ContextVariables(env.context)
+	for _, v := range []plan.Variable{
+		{Name: "CI_CONFIG_PATH", Value: plan.Literal(filepath.ToSlash(o.Source))},
+		{Name: "CI_NODE_TOTAL", Value: plan.Literal("1")},
+	} {
+		if _, ok := env.predefined.Get(v.Name); !ok {
+			env.predefined = append(env.predefined, v)
+		}
+	}
+	sort.Slice(env.predefined, func(i, k int) bool { return env.predefined[i].Name < env.predefined[k].Name })
+	return env, errs
+}
+
+// changedOptions are the options that change meaning and differ from their default.
+func changedOptions(o Options) map[string]string {
+	options := map[string]string{}
+	if o.Artifacts == "needs" {
+		options["artifacts"] = o.Artifacts
+	}
+	if o.DefaultImage != "" && o.DefaultImage != defaultImage {
+		options["default-image"] = o.DefaultImage
+	}
+	if o.POSIX {
+		options["posix"] = "true"
+	}
+	if len(options) == 0 {
+		return nil
+	}
+	return options
+}
+
+// mergeRequest reports whether this is a merge request pipeline, which is
+// neither a branch nor a tag pipeline.
+func (e *environment) mergeRequest() bool { return e.event == "merge_request_event" }
+
+// refText names the ref for a person.
+func (e *environment) refText() string {
+	if e.mergeRequest() {
+		return "a merge request pipeline"
+	}
+	return fmt.Sprintf("%s %q (event %s)", e.context.RefType, e.options.Ref, e.event)
+}

@@ -1,0 +1,117 @@
+package compile
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/cic-ci/cic/compile/syntax"
+	"github.com/cic-ci/cic/plan"
+)
+
+// flow fills Inputs: whose artifacts each job sees. The jobs of p and the nodes
+// of g are parallel.
+//
+// By default that is everything upstream of a job's needs, which pipelines that
+// pass a file over two hops rely on; with the option "needs" it is GitLab's rule
+// (specification section 14.5), which is only what the needs themselves leave.
+// Each job for which the two differ gets a warning. dependencies restricts both.
+func (l *lowering) flow(p *plan.Plan, g *graph, edges *plan.Graph) {
+	index := make(map[*node]int, len(g.nodes))
+	for i, n := range g.nodes {
+		index[n] = i
+	}
+	producing := firstProducingStage(p, g)
+	for i, n := range g.nodes {
+		switch {
+		case n.stageMode && n.dependencies == nil:
+			if producing < n.stage {
+				p.Jobs[i].Inputs = &plan.Inputs{EarlierStages: true}
+			}
+		case n.stageMode:
+			setInputs(p, i, n.directInputs(p, index, func(from *node) bool { return from.stage < n.stage }))
+		default:
+			l.needsInputs(p, i, n, index, edges)
+		}
+	}
+}
+
+func (l *lowering) needsInputs(p *plan.Plan, i int, n *node, index map[*node]int, edges *plan.Graph) {
+	wanted := make(map[*node]bool, len(n.edges))
+	for _, edge := range n.edges {
+		wanted[edge.to] = edge.artifacts
+	}
+	direct := n.directInputs(p, index, func(from *node) bool { return wanted[from] })
+	if l.env.options.Artifacts == "needs" || n.dependencies != nil {
+		setInputs(p, i, direct)
+		return
+	}
+	all := edges.Producers(i)
+	setInputs(p, i, all)
+	if len(all) > len(direct) {
+		l.noteFlow(p, n, all, direct)
+	}
+}
+
+// directInputs returns, in plan order, the jobs with artifacts among those that n
+// names in dependencies or, without these, in needs, as far as they are allowed.
+func (n *node) directInputs(p *plan.Plan, index map[*node]int, allowed func(*node) bool) []int {
+	named := n.dependencies
+	if named == nil {
+		for _, edge := range n.edges {
+			named = append(named, edge.to)
+		}
+	}
+	var jobs []int
+	for _, from := range named {
+		if k := index[from]; p.Jobs[k].Artifacts != nil && allowed(from) {
+			jobs = append(jobs, k)
+		}
+	}
+	slices.Sort(jobs)
+	return jobs
+}
+
+func setInputs(p *plan.Plan, i int, from []int) {
+	if len(from) == 0 {
+		return
+	}
+	names := make([]string, len(from))
+	for k, f := range from {
+		names[k] = p.Jobs[f].Name
+	}
+	p.Jobs[i].Inputs = &plan.Inputs{Jobs: names}
+}
+
+// noteFlow warns that a job sees more than it would on GitLab.
+func (l *lowering) noteFlow(p *plan.Plan, n *node, all, direct []int) {
+	const most = 5
+	var more []string
+	for _, k := range all {
+		if _, found := slices.BinarySearch(direct, k); !found {
+			more = append(more, strconv.Quote(p.Jobs[k].Name))
+		}
+	}
+	if extra := len(more) - most; extra > 0 {
+		more = append(more[:most], fmt.Sprintf("%d more", extra))
+	}
+	l.diags.report(&syntax.Error{
+		Severity: syntax.SeverityWarning, Code: codeArtifactFlow,
+		Pos: n.job.Pos, Len: utf8.RuneCountInString(n.job.Base), Job: n.job.Name,
+		Msg:  fmt.Sprintf("job %q also gets the artifacts of %s, through its needs; on GitLab it would not", n.job.Name, strings.Join(more, ", ")),
+		Help: "list them in needs, or compile with --artifacts=needs for GitLab's rule",
+	})
+}
+
+// firstProducingStage returns the first stage with a job that leaves artifacts,
+// or the number of stages.
+func firstProducingStage(p *plan.Plan, g *graph) int {
+	for i, n := range g.nodes {
+		if p.Jobs[i].Artifacts != nil {
+			return n.stage // nodes are in stage order
+		}
+	}
+	return len(g.stages)
+}

@@ -1,0 +1,177 @@
+package compile
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/cic-ci/cic/compile/pipeline"
+	"github.com/cic-ci/cic/compile/syntax"
+	"github.com/cic-ci/cic/plan"
+)
+
+// defaultTimeout is GitLab's for a project, in seconds.
+const defaultTimeout = 3600
+
+// lowered is a plan that lacks its scripts.
+type lowered struct {
+	plan  *plan.Plan
+	nodes []*node // parallel to plan.Jobs
+	// predefined are, parallel to plan.Jobs, the predefined variables of the job alone.
+	predefined []plan.Variables
+}
+
+// lower makes the plan: it is the one place where plan values are built.
+func lower(p *pipeline.Pipeline, sel *selection, g *graph, env *environment) (*lowered, syntax.ErrorList) {
+	l := &lowering{env: env}
+	l.vars = newVariables(p, env.options.Given, env.predefined, &l.diags)
+	out := &lowered{
+		nodes:      g.nodes,
+		predefined: make([]plan.Variables, len(g.nodes)),
+		plan: &plan.Plan{
+			FormatVersion: plan.FormatVersion,
+			Source:        filepath.ToSlash(env.options.Source),
+			Context:       env.context,
+			Variables:     env.predefined,
+			Stages:        g.stages,
+			Jobs:          make([]plan.Job, len(g.nodes)),
+		},
+	}
+	if len(sel.read) > 0 {
+		out.plan.Context.Read = sel.read
+	}
+	for i, n := range g.nodes {
+		out.plan.Jobs[i] = l.job(g, n, &out.predefined[i])
+	}
+	l.noteDefaultImage()
+	edges, err := plan.NewGraph(out.plan)
+	if err != nil {
+		l.diags.report(&syntax.Error{Code: codePlan, Msg: err.Error()})
+		return nil, l.diags.list
+	}
+	out.plan.Batches = edges.Levels()
+	l.flow(out.plan, g, edges)
+	for _, i := range g.excluded {
+		j, d := p.Jobs[i], sel.decisions[i]
+		out.plan.Excluded = append(out.plan.Excluded, plan.Excluded{
+			Name: j.Name, Stage: j.Stage.Value, Reason: d.reason, Rule: d.rule,
+		})
+	}
+	return out, l.diags.list
+}
+
+// lowering is the state of that pass.
+type lowering struct {
+	env    *environment
+	vars   *variables
+	images images
+	diags  diagnostics
+	// imageless are the names of jobs that got the default image.
+	imageless []string
+}
+
+// job lowers one job, its script and inputs aside; predefined receives the
+// predefined variables that only this job has.
+func (l *lowering) job(g *graph, n *node, predefined *plan.Variables) plan.Job {
+	j := n.job
+	out := plan.Job{
+		Name:                  j.Name,
+		Stage:                 g.stages[n.stage],
+		AfterStages:           n.stageMode && n.stage > 0,
+		When:                  n.decision.when,
+		AllowFailure:          n.decision.allowFailure,
+		AllowFailureExitCodes: j.AllowFailureExitCodes,
+		Timeout:               j.Timeout,
+		Coverage:              j.Coverage,
+		Interruptible:         j.Interruptible,
+	}
+	if out.Timeout == 0 {
+		out.Timeout = defaultTimeout
+	}
+	if out.When == "delayed" {
+		out.StartIn = j.StartIn
+	}
+	if j.Retry != nil && j.Retry.Max > 0 {
+		out.Retry = &plan.Retry{Max: j.Retry.Max, When: j.Retry.When, ExitCodes: j.Retry.ExitCodes}
+	}
+	for _, e := range n.edges {
+		out.Needs = append(out.Needs, plan.Need{Job: e.to.job.Name, Artifacts: e.artifacts, Optional: e.optional})
+	}
+	l.texts(&out, j, predefined)
+	return out
+}
+
+// texts fills what variables are expanded in.
+func (l *lowering) texts(out *plan.Job, j *pipeline.Job, predefined *plan.Variables) {
+	from := j.Image
+	if from == nil {
+		from = l.defaultImage(j)
+	}
+	known := plan.JobVariables(out)
+	vars, e := l.vars.forJob(j, func(e *expander, name string) (plan.Text, bool) {
+		if name == "CI_JOB_IMAGE" {
+			return l.jobImage(e, from.Name.Value), true
+		}
+		return known.Get(name)
+	})
+	out.Variables = vars
+	out.Image = l.image(e, j, from)
+	for i := range j.Services {
+		out.Services = append(out.Services, l.service(e, j, &j.Services[i]))
+	}
+	out.Artifacts = l.artifacts(e, j)
+	out.Caches = l.caches(e, j)
+	for _, v := range j.Matrix {
+		value, _ := e.value(v.Name)
+		out.Matrix = append(out.Matrix, plan.Variable{Name: v.Name, Value: value})
+	}
+	sortVariables(out.Matrix)
+	*predefined = plan.JobVariables(out)
+}
+
+// jobImage is CI_JOB_IMAGE for a variable's value that mentions it, before the
+// image is lowered; faults of the image are reported then.
+func (l *lowering) jobImage(e *expander, name string) plan.Text {
+	t := e.text(name)
+	if !t.Template {
+		if full, err := l.images.normalise(t.Value); err == nil {
+			return plan.Literal(full)
+		}
+	}
+	return t
+}
+
+func (l *lowering) defaultImage(j *pipeline.Job) *pipeline.Image {
+	name := l.env.options.DefaultImage
+	if name == "" {
+		name = defaultImage
+		l.imageless = append(l.imageless, j.Name)
+	}
+	return &pipeline.Image{Name: pipeline.Text{Value: name}}
+}
+
+// noteDefaultImage warns once that some jobs have no image of their own, unless
+// the caller chose the default.
+func (l *lowering) noteDefaultImage() {
+	const most = 5
+	if len(l.imageless) == 0 {
+		return
+	}
+	names := quoted(l.imageless[:min(len(l.imageless), most)])
+	if more := len(l.imageless) - most; more > 0 {
+		names += fmt.Sprintf(" and %d more", more)
+	}
+	l.diags.report(&syntax.Error{
+		Severity: syntax.SeverityWarning, Code: codeDefaultImage,
+		Msg:  fmt.Sprintf("no image is given for %s: %s is used", names, defaultImage),
+		Help: "set image in the pipeline, or --default-image",
+	})
+}
+
+func quoted(names []string) string {
+	list := make([]string, len(names))
+	for i, name := range names {
+		list[i] = fmt.Sprintf("%q", name)
+	}
+	return strings.Join(list, ", ")
+}

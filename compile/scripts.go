@@ -1,0 +1,246 @@
+package compile
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"sort"
+	"strings"
+	"sync"
+
+	"github.com/cic-ci/cic/compile/pipeline"
+	"github.com/cic-ci/cic/compile/script"
+	"github.com/cic-ci/cic/compile/syntax"
+	"github.com/cic-ci/cic/plan"
+)
+
+// program is one script to generate and, once generated, its outcome.
+type program struct {
+	job      int
+	after    bool
+	path     string
+	commands []pipeline.Command
+	result   *script.Result
+	err      error
+}
+
+// generate makes the scripts, on all processors: this is most of the work of a
+// compilation. The outcome does not depend on who made which.
+func generate(l *lowered, env *environment) (*Result, syntax.ErrorList) {
+	programs := l.programs()
+	var next int
+	var mutex sync.Mutex
+	take := func() *program {
+		mutex.Lock()
+		defer mutex.Unlock()
+		if next == len(programs) {
+			return nil
+		}
+		next++
+		return &programs[next-1]
+	}
+	var workers sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		workers.Go(func() {
+			for p := take(); p != nil; p = take() {
+				p.result, p.err = script.Generate(l.source(p), script.Options{POSIX: env.options.POSIX})
+			}
+		})
+	}
+	workers.Wait()
+	return l.collect(programs, env)
+}
+
+func (l *lowered) programs() []program {
+	programs := make([]program, 0, len(l.nodes))
+	for i, n := range l.nodes {
+		j := n.job
+		programs = append(programs, program{
+			job: i, path: plan.ScriptPath(j.Name), commands: slices.Concat(j.BeforeScript, j.Script),
+		})
+		if len(j.AfterScript) > 0 {
+			programs = append(programs, program{
+				job: i, after: true, path: plan.AfterScriptPath(j.Name), commands: j.AfterScript,
+			})
+		}
+	}
+	return programs
+}
+
+// source is what a program is generated from.
+func (l *lowered) source(p *program) script.Program {
+	job := &l.plan.Jobs[p.job]
+	out := script.Program{
+		Header: []string{"job: " + job.Name, "stage: " + job.Stage, "image: " + job.Image.Name.Value},
+	}
+	if p.after {
+		out.Header[0] += " (after_script)"
+	}
+	for _, c := range p.commands {
+		out.Commands = append(out.Commands, c.Text)
+	}
+	known := func(name string) (plan.Text, bool) {
+		if t, ok := l.predefined[p.job].Get(name); ok {
+			return t, true
+		}
+		return l.plan.Variables.Get(name)
+	}
+	for _, v := range merge(mentioned(out.Commands, known), job.Variables) {
+		out.Exports = append(out.Exports, script.Export{Name: v.Name, Parts: parts(v.Value)})
+	}
+	return out
+}
+
+// mentioned returns the predefined variables that the commands mention by name,
+// so that a script run by hand has them too.
+func mentioned(commands []string, known func(name string) (plan.Text, bool)) plan.Variables {
+	var vs plan.Variables
+	seen := map[string]bool{}
+	for _, text := range commands {
+		for text != "" {
+			name := identifierPrefix(text)
+			if name == "" {
+				text = text[1:]
+				continue
+			}
+			text = text[len(name):]
+			// Predefined names all begin so; the rest needs no look-up.
+			if !strings.HasPrefix(name, "CI") && !strings.HasPrefix(name, "GITLAB_") || seen[name] {
+				continue
+			}
+			seen[name] = true
+			if t, ok := known(name); ok {
+				vs = append(vs, plan.Variable{Name: name, Value: t})
+			}
+		}
+	}
+	sortVariables(vs)
+	return vs
+}
+
+func sortVariables(vs plan.Variables) {
+	sort.Slice(vs, func(i, k int) bool { return vs[i].Name < vs[k].Name })
+}
+
+// parts splits a value for an export. Values are made by textBuilder, whose
+// templates are well-formed.
+func parts(t plan.Text) []script.Part {
+	segments, err := t.Segments()
+	if err != nil {
+		panic("compile: " + err.Error())
+	}
+	out := make([]script.Part, len(segments))
+	for i, s := range segments {
+		out[i] = script.Part{Text: s.Text, Var: s.Var}
+	}
+	return out
+}
+
+// collect puts the generated programs into the plan, in its order.
+func (l *lowered) collect(programs []program, env *environment) (*Result, syntax.ErrorList) {
+	var diags diagnostics
+	res := &Result{
+		Plan:    l.plan,
+		Scripts: make(map[string][]byte, len(programs)),
+		Map:     &plan.SourceMap{FormatVersion: plan.FormatVersion, Scripts: make(map[string][]plan.MapLine, len(programs))},
+	}
+	files := map[string]int{}
+	for i := range programs {
+		p := &programs[i]
+		job := &l.plan.Jobs[p.job]
+		if p.err != nil {
+			diag := scriptError(p, job, p.err, env)
+			if _, err := script.Generate(l.source(p), script.Options{}); err == nil {
+				diag.Code, diag.Help = codeNotPOSIX, "compile without --posix to run it in bash"
+			}
+			diags.report(diag)
+			continue
+		}
+		if p.result.Construct != nil {
+			diags.report(bashWarning(p, job, env))
+		}
+		sum := sha256.Sum256(p.result.Text)
+		s := plan.Script{Path: p.path, SHA256: hex.EncodeToString(sum[:]), Shell: p.result.Shell}
+		if p.after {
+			job.AfterScript = &s
+		} else {
+			job.Script = s
+		}
+		job.Reads = mergeReads(job.Reads, p.result.Reads)
+		res.Scripts[p.path] = p.result.Text
+		res.Map.Scripts[p.path] = mapLines(p, res.Map, files)
+	}
+	return res, diags.list
+}
+
+// mergeReads adds the names that a program reads, run-time ones aside; sorted.
+func mergeReads(reads, more []string) []string {
+	for _, name := range more {
+		if !plan.RuntimeVariable(name) {
+			reads = append(reads, name)
+		}
+	}
+	slices.Sort(reads)
+	return slices.Compact(reads)
+}
+
+// mapLines maps a program's lines to the pipeline's; files numbers m.Files.
+func mapLines(p *program, m *plan.SourceMap, files map[string]int) []plan.MapLine {
+	lines := make([]plan.MapLine, 0, len(p.result.Lines))
+	for _, line := range p.result.Lines {
+		pos := p.commands[line.Command].Node.LinePos(line.Line)
+		file, ok := files[pos.File]
+		if !ok {
+			file = len(m.Files)
+			files[pos.File] = file
+			m.Files = append(m.Files, pos.File)
+		}
+		lines = append(lines, plan.MapLine{Script: line.Script, File: file, Line: pos.Line})
+	}
+	return lines
+}
+
+// commandPos returns the place of a fault in a program's commands.
+func commandPos(p *program, at *script.Error, env *environment) syntax.Pos {
+	c := p.commands[at.Command]
+	lines := strings.Split(c.Text, "\n")
+	pos := c.Node.LinePos(at.Line)
+	if at.Line >= len(lines) {
+		return pos
+	}
+	return env.source.within(pos, lines[at.Line], at.Col)
+}
+
+func scriptError(p *program, job *plan.Job, err error, env *environment) *syntax.Error {
+	diag := &syntax.Error{Code: codeScript, Job: job.Name, Len: 1, Msg: fmt.Sprintf("job %q: %v", job.Name, err)}
+	if len(p.commands) > 0 {
+		diag.Pos = p.commands[0].Node.Pos
+	}
+	var at *script.Error
+	if errors.As(err, &at) {
+		diag.Pos = commandPos(p, at, env)
+	}
+	return diag
+}
+
+func bashWarning(p *program, job *plan.Job, env *environment) *syntax.Error {
+	return &syntax.Error{
+		Severity: syntax.SeverityWarning, Code: codeNeedsBash, Job: job.Name,
+		Pos: commandPos(p, p.result.Construct, env), Len: 1,
+		Msg: fmt.Sprintf("job %q needs bash: %s", job.Name, p.result.Construct.Msg),
+	}
+}
+
+// finish checks the plan as the executor will, and records the warnings in it.
+func finish(r *Result, found syntax.ErrorList) (*Result, syntax.ErrorList) {
+	for _, d := range found {
+		r.Plan.Warnings = append(r.Plan.Warnings, plan.Warning{Code: d.Code, Job: d.Job, Message: d.Msg})
+	}
+	if err := r.Plan.Validate(); err != nil {
+		return nil, syntax.ErrorList{{Code: codePlan, Msg: "the plan would not be valid: " + err.Error()}}
+	}
+	return r, nil
+}

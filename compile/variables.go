@@ -1,0 +1,404 @@
+package compile
+
+import (
+	"fmt"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+
+	"github.com/cic-ci/cic/compile/pipeline"
+	"github.com/cic-ci/cic/compile/syntax"
+	"github.com/cic-ci/cic/plan"
+)
+
+// maxValue bounds an expanded value, in bytes: Linux starts no program with a
+// longer string in its environment (MAX_ARG_STRLEN), and without a bound a chain
+// of A: $B$B would take all memory.
+const maxValue = 128 << 10
+
+// definition is a variable before expansion. Sources are, highest first
+// (specification section 18.2): given on the command line, the pipeline file
+// (matrix over job over top level, merged by name), predefined.
+type definition struct {
+	value string
+	raw   bool
+	given bool
+	pos   syntax.Pos // no place if given
+	// below is the definition of another source that this one beats; only a
+	// variable that refers to itself sees it.
+	below *definition
+}
+
+// variables are what all jobs share: the definitions of the top level and of the
+// command line, the predefined values known now, and the top level expanded
+// once. A job expands only what its own variables can change.
+type variables struct {
+	given      map[string]string
+	top        map[string]*definition
+	predefined plan.Variables
+	diags      *diagnostics
+
+	// base are the top-level variables as a job without own variables sees them.
+	base plan.Variables
+	// dependents holds, by name, the top-level variables whose value mentions it,
+	// directly or not. The empty name stands for all that differ from job to job.
+	dependents map[string][]string
+	// shared is false if the base cannot be used: it holds an error, which a
+	// job's own variables may mend.
+	shared bool
+}
+
+func newVariables(p *pipeline.Pipeline, given map[string]string, predefined plan.Variables, diags *diagnostics) *variables {
+	v := &variables{
+		given:      given,
+		top:        make(map[string]*definition, len(p.Variables)+len(given)),
+		predefined: predefined,
+		diags:      diags,
+		dependents: map[string][]string{},
+	}
+	for _, x := range p.Variables {
+		v.top[x.Name] = v.fromFile(x)
+	}
+	for name, value := range given {
+		if v.top[name] == nil {
+			v.top[name] = &definition{value: value, given: true}
+		}
+	}
+	v.linkDependents()
+	v.expandBase()
+	return v
+}
+
+// fromFile makes the definition of a variable of the file, or of the given one
+// that beats it.
+func (v *variables) fromFile(x pipeline.Variable) *definition {
+	d := &definition{value: x.Value, raw: x.Raw, pos: x.Pos}
+	if value, ok := v.given[x.Name]; ok {
+		return &definition{value: value, given: true, below: d}
+	}
+	return d
+}
+
+// linkDependents fills v.dependents.
+func (v *variables) linkDependents() {
+	mentions := map[string][]string{} // name -> top-level variables that mention it
+	for name, d := range v.top {
+		for ; d != nil; d = d.below {
+			if d.raw {
+				continue
+			}
+			scanReferences(d.value, true, func(string) {}, func(ref, _ string) {
+				if ref != name {
+					mentions[ref] = append(mentions[ref], name)
+				}
+				if variesByJob(ref) {
+					mentions[""] = append(mentions[""], name)
+				}
+			})
+		}
+	}
+	for name := range mentions {
+		v.dependents[name] = reachable(name, mentions)
+	}
+}
+
+// reachable returns what mentions name, directly or not, sorted.
+func reachable(name string, mentions map[string][]string) []string {
+	var found []string
+	seen := map[string]bool{}
+	for todo := mentions[name]; len(todo) > 0; {
+		next := todo[0]
+		todo = todo[1:]
+		if !seen[next] {
+			seen[next] = true
+			found = append(found, next)
+			todo = append(slices.Clip(todo), mentions[next]...)
+		}
+	}
+	sort.Strings(found)
+	return found
+}
+
+// variesByJob reports whether name is a predefined variable that differs from
+// job to job and is known at compile time.
+func variesByJob(name string) bool {
+	return (strings.HasPrefix(name, "CI_JOB_") || strings.HasPrefix(name, "CI_NODE_")) && !plan.RuntimeVariable(name)
+}
+
+// expandBase expands the top level without any job.
+func (v *variables) expandBase() {
+	var errs syntax.ErrorList
+	e := &expander{
+		define:     func(name string) *definition { return v.top[name] },
+		predefined: v.predefined.Get,
+		done:       make(map[string]plan.Text, len(v.top)),
+		report:     func(d *syntax.Error) { errs = append(errs, d) },
+	}
+	v.base = e.values(sortedNames(v.top))
+	v.shared = !errs.HasErrors()
+	if v.shared {
+		for _, d := range errs {
+			v.diags.report(d)
+		}
+	}
+}
+
+// forJob returns the job's variables, expanded, and the expander for its other
+// texts. predefined are the values that only this job has.
+func (v *variables) forJob(j *pipeline.Job, predefined func(e *expander, name string) (plan.Text, bool)) (plan.Variables, *expander) {
+	own := make(map[string]*definition, len(j.Variables)+len(j.Matrix))
+	for _, list := range [][]pipeline.Variable{j.Variables, j.Matrix} {
+		for _, x := range list {
+			own[x.Name] = v.fromFile(x)
+		}
+	}
+	if j.NodeIndex > 0 {
+		own["CI_NODE_INDEX"] = &definition{value: strconv.Itoa(j.NodeIndex), raw: true}
+		own["CI_NODE_TOTAL"] = &definition{value: strconv.Itoa(j.NodeTotal), raw: true}
+	}
+	var e *expander
+	e = &expander{
+		define: func(name string) *definition {
+			if d := own[name]; d != nil {
+				return d
+			}
+			return v.top[name]
+		},
+		predefined: func(name string) (plan.Text, bool) {
+			if t, ok := predefined(e, name); ok {
+				return t, true
+			}
+			return v.predefined.Get(name)
+		},
+		done:   map[string]plan.Text{},
+		report: v.diags.report,
+	}
+	changed := v.changedBy(own)
+	if v.shared {
+		e.base = func(name string) (plan.Text, bool) {
+			if changed[name] {
+				return plan.Text{}, false
+			}
+			return v.base.Get(name)
+		}
+	}
+	if len(changed) == 0 {
+		return v.base, e
+	}
+	return merge(v.base, e.values(sortedNames(changed))), e
+}
+
+// changedBy returns the names whose value in a job with these own variables may
+// differ from the base.
+func (v *variables) changedBy(own map[string]*definition) map[string]bool {
+	changed := make(map[string]bool, len(own))
+	if !v.shared {
+		for name := range v.top {
+			changed[name] = true
+		}
+	}
+	for name := range own {
+		changed[name] = true
+		for _, dependent := range v.dependents[name] {
+			changed[dependent] = true
+		}
+	}
+	for _, dependent := range v.dependents[""] {
+		changed[dependent] = true
+	}
+	return changed
+}
+
+// merge returns base with the values of over in place of or beside its own.
+func merge(base, over plan.Variables) plan.Variables {
+	merged := make(plan.Variables, 0, len(base)+len(over))
+	for len(base) > 0 && len(over) > 0 {
+		switch {
+		case base[0].Name < over[0].Name:
+			merged, base = append(merged, base[0]), base[1:]
+		case base[0].Name > over[0].Name:
+			merged, over = append(merged, over[0]), over[1:]
+		default:
+			merged, base, over = append(merged, over[0]), base[1:], over[1:]
+		}
+	}
+	return append(append(merged, base...), over...)
+}
+
+func sortedNames[V any](m map[string]V) []string {
+	names := make([]string, 0, len(m))
+	for name := range m {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	return names
+}
+
+// expander expands texts for one job. References are resolved recursively, each
+// variable once; a reference to a variable known only at run time makes a
+// template, an undefined one is empty (specification section 18.3).
+type expander struct {
+	// define returns what the file or the command line says, nil for nothing.
+	define func(name string) *definition
+	// predefined returns a predefined variable known at compile time.
+	predefined func(name string) (plan.Text, bool)
+	// base returns a value that was expanded for all jobs; nil for none.
+	base   func(name string) (plan.Text, bool)
+	report func(*syntax.Error)
+
+	done  map[string]plan.Text
+	stack []string
+}
+
+// values returns the named variables, in that order.
+func (e *expander) values(names []string) plan.Variables {
+	vs := make(plan.Variables, len(names))
+	for i, name := range names {
+		value, _ := e.value(name)
+		vs[i] = plan.Variable{Name: name, Value: value}
+	}
+	return vs
+}
+
+// value returns a variable's expanded value and whether it is defined.
+func (e *expander) value(name string) (plan.Text, bool) {
+	if t, ok := e.done[name]; ok {
+		return t, true
+	}
+	if e.base != nil {
+		if t, ok := e.base(name); ok {
+			return t, true
+		}
+	}
+	d := e.define(name)
+	if d == nil {
+		return e.predefinedValue(name)
+	}
+	if slices.Contains(e.stack, name) {
+		e.reportCycle(name)
+		return plan.Text{}, true
+	}
+	e.stack = append(e.stack, name)
+	t := e.definitionValue(name, d)
+	e.stack = e.stack[:len(e.stack)-1]
+	e.done[name] = t
+	return t, true
+}
+
+func (e *expander) predefinedValue(name string) (plan.Text, bool) {
+	if t, ok := e.predefined(name); ok {
+		return t, true
+	}
+	if plan.RuntimeVariable(name) {
+		return runtimeReference(name), true
+	}
+	return plan.Text{}, false
+}
+
+func (e *expander) definitionValue(name string, d *definition) plan.Text {
+	if d.raw {
+		return plan.Literal(d.value)
+	}
+	self := func(written string) plan.Text { return e.selfReference(name, d, written) }
+	t := e.expandValue(name, d.value, self)
+	if len(t.Value) > maxValue {
+		e.report(&syntax.Error{
+			Code: codeVariableSize, Pos: d.pos, Len: len(name),
+			Msg:   fmt.Sprintf("variable %q is longer than %d KiB once expanded", name, maxValue>>10),
+			Label: "no program can be started with it",
+		})
+		return plan.Text{}
+	}
+	return t
+}
+
+// expandValue expands the value of the named variable; references to itself are
+// answered by self.
+func (e *expander) expandValue(name, value string, self func(written string) plan.Text) plan.Text {
+	var b textBuilder
+	scanReferences(value, true, b.literal, func(ref, written string) {
+		if b.b.Len() > maxValue {
+			return
+		}
+		if ref == name {
+			b.text(self(written))
+		} else if t, ok := e.value(ref); ok {
+			b.text(t)
+		}
+	})
+	return b.result()
+}
+
+// selfReference is what a variable sees under its own name: the value of another
+// source if there is one. Otherwise the reference stays as text, into which the
+// runner's single pass puts the unexpanded value once: PATH: "$PATH:/x" gives
+// the text $PATH:/x:/x, which is never what was meant.
+func (e *expander) selfReference(name string, d *definition, written string) plan.Text {
+	if d.below != nil {
+		return e.definitionValue(name, d.below)
+	}
+	if t, ok := e.predefinedValue(name); ok {
+		return t
+	}
+	e.report(&syntax.Error{
+		Severity: syntax.SeverityWarning, Code: codeSelfReference, Pos: d.pos, Len: len(name),
+		Msg:   fmt.Sprintf("variable %q refers to itself, which has no other value here", name),
+		Label: "stays as text",
+		Help:  "extend the variable in the script: export " + name + "=...",
+	})
+	return e.expandValue(name, d.value, func(inner string) plan.Text { return plan.Literal(inner) })
+}
+
+// text expands a text that is no variable's value, such as an image: the runner
+// does that, and knows no %NAME% form.
+func (e *expander) text(s string) plan.Text {
+	if !strings.Contains(s, "$") {
+		return plan.Literal(s)
+	}
+	var b textBuilder
+	scanReferences(s, false, b.literal, func(ref, _ string) {
+		if t, ok := e.value(ref); ok && b.b.Len() <= maxValue {
+			b.text(t)
+		}
+	})
+	return b.result()
+}
+
+// undefined returns the first name that s refers to and nobody defines, "" if
+// all are defined.
+func (e *expander) undefined(s string) string {
+	missing := ""
+	scanReferences(s, false, func(string) {}, func(ref, _ string) {
+		if _, ok := e.value(ref); !ok && missing == "" {
+			missing = ref
+		}
+	})
+	return missing
+}
+
+// reportCycle reports that the variables from name to the top of the stack refer
+// to each other. The cycle is told from its least name, so that it is reported
+// once wherever it is entered.
+func (e *expander) reportCycle(name string) {
+	cycle := slices.Clone(e.stack[slices.Index(e.stack, name):])
+	least := slices.Index(cycle, slices.Min(cycle))
+	cycle = append(cycle[least:], cycle[:least]...)
+	diag := &syntax.Error{
+		Code: codeVariableCycle,
+		Msg:  fmt.Sprintf("variables refer to each other in a circle: %s -> %s", strings.Join(cycle, " -> "), cycle[0]),
+	}
+	for i, from := range cycle {
+		to := cycle[(i+1)%len(cycle)]
+		d := e.define(from)
+		if !diag.Pos.IsValid() {
+			diag.Pos, diag.Len = d.pos, len(from)
+		}
+		note := syntax.Note{Pos: d.pos, Msg: fmt.Sprintf("%q refers to %q here", from, to)}
+		if d.given {
+			note.Msg = fmt.Sprintf("%q, given on the command line, refers to %q", from, to)
+		}
+		diag.Notes = append(diag.Notes, note)
+	}
+	e.report(diag)
+}
