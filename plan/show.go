@@ -1,0 +1,257 @@
+package plan
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Show writes a person's view of a plan: its source and context, the batches
+// with each job's stage, image and edges, then what is excluded and the
+// warnings. The text is the same everywhere; it is no interface.
+func Show(w io.Writer, p *Plan) error {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "%s for %s %s, event %s\n", display(p.Source), display(p.Context.RefType), display(p.Context.Ref), display(p.Context.Event))
+	if p.Name != "" {
+		fmt.Fprintf(&b, "name: %s\n", display(p.Name))
+	}
+	for _, l := range leavesOf(p.Context) {
+		if name, isOption := strings.CutPrefix(l.path, "options"); isOption {
+			fmt.Fprintf(&b, "option %s: %s\n", display(strings.Trim(name, `.[]"`)), displayValue(l.values[0]))
+		}
+	}
+	fmt.Fprintf(&b, "%s in %s\n", count(len(p.Jobs), "job"), count(len(p.Batches), "batch"))
+	showBatches(&b, p)
+	showExcluded(&b, p.Excluded)
+	if len(p.Warnings) > 0 {
+		b.WriteString("\nWarnings\n")
+		for _, warning := range p.Warnings {
+			fmt.Fprintf(&b, "  %s\n", display(warning.String()))
+		}
+	}
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+func count(n int, what string) string {
+	switch {
+	case n == 1:
+		return "1 " + what
+	case strings.HasSuffix(what, "ch"):
+		return fmt.Sprintf("%d %ses", n, what)
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+func showBatches(b *bytes.Buffer, p *Plan) {
+	jobs := make(map[string]*Job, len(p.Jobs))
+	for i := range p.Jobs {
+		jobs[p.Jobs[i].Name] = &p.Jobs[i]
+	}
+	var rows table
+	for i, batch := range p.Batches {
+		rows.heading(fmt.Sprintf("\nBatch %d", i+1))
+		for _, name := range batch {
+			if j := jobs[name]; j != nil {
+				first := len(p.Stages) > 0 && j.Stage == p.Stages[0]
+				rows.add(j.Name, j.Stage, shortImage(j.Image.Name), strings.Join(remarks(j, first), ", "))
+			}
+		}
+	}
+	rows.write(b)
+}
+
+// shortImage leaves out what a reference without a host means.
+func shortImage(name Text) string {
+	return strings.TrimPrefix(strings.TrimPrefix(name.Value, "docker.io/"), "library/")
+}
+
+// remarks says when a job runs, where that is not simply after the stages before.
+func remarks(j *Job, firstStage bool) []string {
+	var list []string
+	switch {
+	case len(j.Needs) > 0:
+		list = append(list, "needs "+needed(j.Needs))
+	case !j.AfterStages && !firstStage:
+		list = append(list, "needs nothing")
+	}
+	switch j.When {
+	case "on_success":
+	case "delayed":
+		list = append(list, "delayed by "+seconds(j.StartIn))
+	default:
+		list = append(list, j.When)
+	}
+	if j.AllowFailure || len(j.AllowFailureExitCodes) > 0 {
+		list = append(list, "may fail")
+	}
+	if j.Privileged {
+		list = append(list, "privileged")
+	}
+	return list
+}
+
+// needed lists the needs, cut where a line would grow without end.
+func needed(needs []Need) string {
+	const limit = 4
+	var names []string
+	for _, n := range needs[:min(len(needs), limit)] {
+		names = append(names, n.Job)
+	}
+	if more := len(needs) - limit; more > 0 {
+		names = append(names, fmt.Sprintf("%d more", more))
+	}
+	return strings.Join(names, ", ")
+}
+
+func showExcluded(b *bytes.Buffer, excluded []Excluded) {
+	if len(excluded) == 0 {
+		return
+	}
+	var rows table
+	rows.heading("\nExcluded")
+	for _, e := range excluded {
+		why := e.Reason
+		if e.Rule != "" {
+			why += ": " + e.Rule
+		}
+		rows.add(e.Name, e.Stage, why)
+	}
+	rows.write(b)
+}
+
+// seconds writes a duration the way pipelines do: 1h30m.
+func seconds(n int64) string {
+	if n > int64(1<<62/time.Second) {
+		return strconv.FormatInt(n, 10) + "s"
+	}
+	s := (time.Duration(n) * time.Second).String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+// table aligns columns over several sections.
+type table struct {
+	rows []row
+}
+
+type row struct {
+	heading string
+	cells   []string
+}
+
+func (t *table) heading(text string) { t.rows = append(t.rows, row{heading: text}) }
+
+func (t *table) add(cells ...string) {
+	for i, cell := range cells {
+		cells[i] = display(cell)
+	}
+	t.rows = append(t.rows, row{cells: cells})
+}
+
+// widest is the column width up to which cells are aligned; longer ones stick out.
+const widest = 40
+
+func (t *table) write(b *bytes.Buffer) {
+	var widths []int
+	for _, r := range t.rows {
+		for i, cell := range r.cells {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], min(utf8.RuneCountInString(cell), widest))
+		}
+	}
+	for _, r := range t.rows {
+		line := r.heading
+		for i, cell := range r.cells {
+			line += "  " + cell + strings.Repeat(" ", max(0, widths[i]-utf8.RuneCountInString(cell)))
+		}
+		b.WriteString(strings.TrimRight(line, " ") + "\n")
+	}
+}
+
+// ShowJob writes a person's view of one whole job and of its script, which may
+// be nil. The error says that there is no such job, or comes from w.
+func ShowJob(w io.Writer, p *Plan, name string, script []byte) error {
+	var job *Job
+	for i := range p.Jobs {
+		if p.Jobs[i].Name == name {
+			job = &p.Jobs[i]
+		}
+	}
+	if job == nil {
+		return fmt.Errorf("the plan has no job %s", quote(name))
+	}
+	var rows [][2]string
+	for _, l := range leavesOf(*job) {
+		group, rest := splitPath(l.path)
+		for _, value := range l.values {
+			text := displayValue(value)
+			if rest != "" {
+				text = display(rest) + " = " + text
+			}
+			if l.path == "timeout" || l.path == "start_in" || l.path == "artifacts.expire_in" {
+				text += " (seconds)"
+			}
+			rows = append(rows, [2]string{group, text})
+		}
+		if group == "stage" {
+			rows = append(rows, [2]string{"batch", batchOf(p, name)})
+		}
+	}
+	var b bytes.Buffer
+	width, last := 0, ""
+	for _, r := range rows {
+		width = max(width, len(r[0]))
+	}
+	for _, r := range rows {
+		label := r[0]
+		if label == last {
+			label = ""
+		}
+		fmt.Fprintf(&b, "%-*s  %s\n", width, label, r[1])
+		last = r[0]
+	}
+	if script != nil {
+		fmt.Fprintf(&b, "\n%s\n", display(job.Script.Path))
+		for line := range strings.Lines(string(script)) {
+			b.WriteString("  " + display(strings.TrimSuffix(line, "\n")) + "\n")
+		}
+	}
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+// splitPath parts a leaf's path at the first field: image.user is image, user.
+func splitPath(path string) (group, rest string) {
+	i := strings.IndexAny(path, ".[")
+	if i < 0 {
+		return path, ""
+	}
+	group, rest = path[:i], strings.TrimPrefix(path[i:], ".")
+	if group == "image" && rest == "name" || group == "script" && rest == "path" {
+		rest = ""
+	}
+	return group, rest
+}
+
+func batchOf(p *Plan, job string) string {
+	for i, batch := range p.Batches {
+		for _, name := range batch {
+			if name == job {
+				return fmt.Sprintf("%d of %d", i+1, len(p.Batches))
+			}
+		}
+	}
+	return "none"
+}
