@@ -155,6 +155,20 @@ func (d *Dir) Script(s Script) ([]byte, error) {
 	return nil, bad
 }
 
+// ScriptAt is [Dir.Script] for the script that the plan has at path.
+func (d *Dir) ScriptAt(path string) ([]byte, error) {
+	for i := range d.Plan.Jobs {
+		j := &d.Plan.Jobs[i]
+		if j.Script.Path == path {
+			return d.Script(j.Script)
+		}
+		if j.AfterScript != nil && j.AfterScript.Path == path {
+			return d.Script(*j.AfterScript)
+		}
+	}
+	return nil, fmt.Errorf("the plan has no script %s", quote(path))
+}
+
 // readScript reads jobs/name. No component below the plan's directory may be a
 // symbolic link: each is looked at, opened, and compared with what was opened.
 func (d *Dir) readScript(name string) ([]byte, error) {
