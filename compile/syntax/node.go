@@ -67,6 +67,10 @@ type Node struct {
 	// lines: for a block scalar, the source line of each line of Value (see Line).
 	firstLine int
 	block     bool
+	// plain: a scalar without quotes, that is what a merge key must be.
+	plain bool
+	// index of the entries by key, for a large mapping.
+	index map[string]int
 }
 
 // Pair is an entry of a mapping. Key is a scalar.
@@ -95,10 +99,8 @@ func (n *Node) pair(key string) *Pair {
 	if n == nil || n.Kind != Mapping {
 		return nil
 	}
-	for i := range n.Pairs {
-		if n.Pairs[i].Key.Value == key {
-			return &n.Pairs[i]
-		}
+	if i := n.find(key); i >= 0 {
+		return &n.Pairs[i]
 	}
 	return nil
 }

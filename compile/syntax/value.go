@@ -1,0 +1,200 @@
+package syntax
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// scalar reads a scalar. The lexer cuts a plain one in two where a line of it
+// begins with "- " further right than the next one: it is joined again.
+func (p *parser) scalar(min int) (*Node, *Error) { return p.taggedScalar(min, nil) }
+
+func (p *parser) taggedScalar(min int, tag *tok) (*Node, *Error) {
+	t := *p.next()
+	for t.kind == tokenPlain && p.flow == 0 {
+		more := p.peek()
+		if more.kind != tokenPlain || !more.first || more.col < min || p.atKey() {
+			break
+		}
+		empty := more.line - t.endLine - 1
+		if strings.Trim(strings.Join(p.src.lines[t.endLine:more.line-1], ""), " \t") != "" {
+			break // a comment ends the scalar
+		}
+		t.text += strings.Repeat("\n", empty)
+		if empty == 0 {
+			t.text += " "
+		}
+		t.text += more.text
+		t.endLine = more.endLine
+		p.next()
+	}
+	return p.scalarOf(&t, tag)
+}
+
+// scalarOf returns the node of a scalar token.
+func (p *parser) scalarOf(t *tok, tag *tok) (*Node, *Error) {
+	if t.kind == tokenInvalid {
+		return nil, p.invalid(t)
+	}
+	n, e := p.newNode(String, t)
+	if e != nil {
+		return nil, e
+	}
+	n.Value, n.Raw, n.plain = t.text, t.text, t.kind == tokenPlain
+	switch {
+	case t.kind == tokenBlock:
+		n.block, n.firstLine = t.literal, t.line+1
+	case t.kind == tokenPlain && strings.Contains(t.text, ": "), t.kind == tokenPlain && strings.HasSuffix(t.text, ":"):
+		e := p.fail(CodeSyntax, t, "a colon in a value without quotes")
+		e.Help = "put the value in quotes"
+		return nil, e
+	case t.kind == tokenPlain && tag == nil:
+		return n, p.resolve(n, t)
+	}
+	if tag == nil {
+		return n, nil
+	}
+	return n, p.applyTag(n, tag)
+}
+
+// resolve gives a plain scalar its type.
+func (p *parser) resolve(n *Node, t *tok) *Error {
+	var date bool
+	n.Kind, n.Value, date = resolvePlain(n.Raw)
+	switch {
+	case date:
+		e := p.fail(CodeDate, t, "the date %s must be in quotes", n.Raw)
+		e.Help = fmt.Sprintf("write %q", n.Raw)
+		return e
+	case n.Kind == String && n.Value != n.Raw && len(p.errs) < maxErrors:
+		w := p.errs.Warn(CodeSymbol, p.pos(t), t.width(), fmt.Sprintf("%s is read as the symbol %s: the colon is dropped", quoted(n.Raw), quoted(n.Value)))
+		w.Help = "put the value in quotes to keep the colon"
+	}
+	return nil
+}
+
+// alias returns the value of the anchor that the next token names.
+func (p *parser) alias() (*Node, *Error) {
+	t := p.next()
+	a := p.anchors[t.text]
+	switch {
+	case t.text == "":
+		return nil, p.fail(CodeSyntax, t, `"*" needs the name of an anchor behind it; put text that begins with "*" in quotes`)
+	case a == nil:
+		e := p.fail(CodeUnknownAnchor, t, "no anchor %s is defined above this alias", quoted("&"+t.text))
+		var names []string
+		for name := range p.anchors {
+			names = append(names, name)
+		}
+		slices.Sort(names)
+		if name := Suggest(t.text, names); name != "" {
+			e.Help = fmt.Sprintf("did you mean %q?", "*"+name)
+		}
+		return nil, e
+	case a.node == nil:
+		e := p.fail(CodeRecursiveAlias, t, "the alias %s stands inside of the value that it names", quoted("*"+t.text))
+		e.Notes = []Note{{a.pos, "the value begins here"}}
+		return nil, e
+	}
+	return a.node, p.count(a.nodes, t)
+}
+
+// withProperties reads the anchor and the tag of a node and then the node: with
+// read, which is given the last property, or here if it is a scalar. isKey tells
+// that a scalar before a colon is the node itself, not a mapping's first key.
+func (p *parser) withProperties(isKey bool, read func(last *tok) (*Node, *Error)) (*Node, *Error) {
+	var last, anchorTok, tagTok *tok
+	for done := false; !done; {
+		t := p.peek()
+		switch {
+		case t.kind == tokenAnchor && anchorTok == nil:
+			anchorTok = t
+			if t.text == "" {
+				return nil, p.fail(CodeSyntax, t, `"&" needs the name of an anchor behind it; put text that begins with "&" in quotes`)
+			}
+		case t.kind == tokenTag && tagTok == nil:
+			tagTok = t
+		default:
+			done = true
+			continue
+		}
+		last = p.next()
+	}
+	before := p.nodes
+	var a *anchor
+	if anchorTok != nil {
+		a = &anchor{pos: p.pos(anchorTok)}
+		p.anchors[anchorTok.text] = a
+	}
+	n, e := p.tagged(isKey, tagTok, last, read)
+	if e != nil {
+		return nil, e
+	}
+	if a != nil {
+		a.node, a.nodes = n, p.nodes-before
+	}
+	return n, nil
+}
+
+// tagged reads a node behind its properties and applies the tag.
+func (p *parser) tagged(isKey bool, tag, last *tok, read func(last *tok) (*Node, *Error)) (*Node, *Error) {
+	if tag == nil {
+		return read(last)
+	}
+	switch t := p.peek(); t.kind {
+	case tokenPlain, tokenQuoted, tokenBlock:
+		if t.line == last.line && (isKey || !p.atKey()) {
+			return p.taggedScalar(last.col, tag)
+		}
+	case tokenAlias:
+		return nil, p.fail(CodeSyntax, t, "an alias cannot have a tag")
+	}
+	n, e := read(last)
+	if e != nil {
+		return nil, e
+	}
+	return n, p.applyTag(n, tag)
+}
+
+// The standard tags by the kind that they ask for.
+var tagKinds = map[string]Kind{
+	"!!str": String, "!!int": Int, "!!float": Float, "!!bool": Bool, "!!null": Null, "!!map": Mapping, "!!seq": Sequence,
+}
+
+// applyTag gives n, which nothing refers to yet, the type that tag asks for.
+// Of the tags that are not standard, GitLab knows !reference alone.
+func (p *parser) applyTag(n *Node, t *tok) *Error {
+	tag := t.text
+	kind, known := tagKinds[tag]
+	switch {
+	case tag == "!reference":
+		if n.Kind != Sequence || len(n.Items) == 0 {
+			e := p.fail(CodeTag, t, "!reference needs a list of names, not a %s", n.Kind)
+			e.Help = "write it as !reference [job, keyword]"
+			return e
+		}
+		n.Kind = Reference
+		return nil
+	case tag == "!" && n.IsScalar():
+		kind = String
+	case !known:
+		e := p.fail(CodeTag, t, "unknown tag %s", quoted(tag))
+		e.Help = "the only tag of the pipeline language is !reference; put text that begins with \"!\" in quotes"
+		return e
+	}
+	if n.Kind == kind && !n.IsScalar() {
+		return nil
+	}
+	if n.IsScalar() && kind == String {
+		n.Kind, n.Value = String, n.Raw
+		return nil
+	}
+	if n.IsScalar() {
+		if got, value, date := resolvePlain(n.Raw); got == kind && !date {
+			n.Kind, n.Value = got, value
+			return nil
+		}
+	}
+	return p.fail(CodeTag, t, "the tag %s does not fit a value of type %s", tag, n.Kind)
+}
