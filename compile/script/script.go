@@ -3,14 +3,33 @@
 // imports mvdan.cc/sh.
 //
 // A generated program is readable in review, behaves the same in every POSIX
-// shell, and can be run by hand in a checkout.
+// shell, and can be run by hand in a checkout: sh jobs/build.sh. It must be run
+// as a file: it takes its standard input from /dev/null.
+//
+// All commands form one program: cd, export and functions carry over from one
+// to the next, and a loop may span several. Before each stands a trace line that
+// prints it; where several commands make up one construct, their trace lines
+// stand before the first. As in GitLab, $? of one command is not seen by the
+// next, because the trace comes between.
+//
+// Read script.go for the shape of a program, source.go for positions, group.go
+// for constructs that span commands, dialect.go and construct.go for sh against
+// bash, reads.go for the variables that a program reads.
 package script
+
+import (
+	"bytes"
+	"fmt"
+
+	"mvdan.cc/sh/v3/syntax"
+)
 
 // Program is what to generate.
 type Program struct {
 	// Header lines become comments at the top: "job: build", "stage: test".
 	Header []string
-	// Exports are set and exported before the first command, in order.
+	// Exports are set and exported before the first command, in order, except
+	// those that no portable program can set (see [SpecialVariable]).
 	Exports []Export
 	// Commands are the items of before_script and script, verbatim.
 	Commands []string
@@ -44,7 +63,8 @@ type Result struct {
 	// Construct is what made the program need bash; nil for sh.
 	Construct *Error
 	// Reads are the variables that the commands read and neither they nor
-	// Exports set; sorted, each once.
+	// Exports set; sorted, each once. Variables that a shell sets by itself
+	// (HOME, PATH, PWD, RANDOM, ...) are left out.
 	Reads []string
 }
 
@@ -55,18 +75,156 @@ type Line struct {
 }
 
 // Error is a problem at a place in a command. Line and Col are 0-based within
-// Commands[Command]; Col counts characters.
+// Commands[Command]; Col counts characters. Command is -1 for a problem of the
+// header or the exports.
 type Error struct {
 	Command, Line, Col int
 	Msg                string
+	// Help says how to mend it; may be empty.
+	Help string
 }
 
 // Error returns Msg.
 func (e *Error) Error() string { return e.Msg }
 
-// Generate makes the program. An error is an *[Error].
-func Generate(p Program, o Options) (*Result, error) { panic("unimplemented") }
+// Generate makes the program. An error is an *[Error]. It may be called
+// concurrently.
+func Generate(p Program, o Options) (*Result, error) {
+	src, err := newSource(p.Commands)
+	if err != nil {
+		return nil, err
+	}
+	set := make(map[string]bool, len(p.Exports))
+	for _, e := range p.Exports {
+		set[e.Name] = true
+	}
+	prog, err := src.parse(set)
+	if err != nil {
+		return nil, err
+	}
+	if o.POSIX && prog.construct != nil {
+		return nil, prog.construct
+	}
+	w := writer{line: 1}
+	w.prologue(p.Header, prog.shell)
+	if err := w.exports(p.Exports); err != nil {
+		return nil, err
+	}
+	w.commands(src, prog)
+	return &Result{
+		Text:      w.buf.Bytes(),
+		Shell:     prog.shell,
+		Lines:     w.lines,
+		Construct: prog.construct,
+		Reads:     reads(prog.file, set),
+	}, nil
+}
 
-// Quote returns s as a single-quoted POSIX shell word. It fails for text that
-// no shell word can hold: one with a NUL byte.
-func Quote(s string) (string, error) { panic("unimplemented") }
+// writer builds the text and counts its lines.
+type writer struct {
+	buf   bytes.Buffer
+	line  int // of what is written next, 1-based
+	lines []Line
+}
+
+func (w *writer) write(text string) {
+	w.buf.WriteString(text)
+	w.buf.WriteByte('\n')
+	w.line++
+	for i := range len(text) {
+		if text[i] == '\n' {
+			w.line++
+		}
+	}
+}
+
+// prologue sets what GitLab's runner sets (specification section 20.2): errexit,
+// pipefail, no standard input. Not every shell has pipefail, and in dash an
+// unknown option ends the shell, hence the attempt in a subshell.
+func (w *writer) prologue(header []string, shell string) {
+	if shell == "bash" {
+		w.write("#!/usr/bin/env bash")
+	} else {
+		w.write("#!/bin/sh")
+	}
+	for _, h := range header {
+		w.write("# " + printable(h))
+	}
+	w.write("set -e")
+	w.write("if (set -o pipefail) 2>/dev/null; then set -o pipefail; fi")
+	w.write("exec </dev/null")
+}
+
+func (w *writer) exports(exports []Export) error {
+	if len(exports) > 0 {
+		w.write("")
+	}
+	for _, e := range exports {
+		if !syntax.ValidName(e.Name) {
+			return &Error{Command: -1, Msg: fmt.Sprintf("%q is no name of a shell variable", e.Name)}
+		}
+		if why, ok := unsettable[e.Name]; ok {
+			w.write("# " + e.Name + " is not set: it " + why)
+			continue
+		}
+		value, err := e.value()
+		if err != nil {
+			return err
+		}
+		w.write("export " + e.Name + "=" + value)
+	}
+	return nil
+}
+
+// value returns the shell word for the value of e.
+func (e Export) value() (string, error) {
+	if len(e.Parts) == 0 {
+		return "''", nil
+	}
+	var word string
+	for _, p := range e.Parts {
+		if p.Var {
+			if !syntax.ValidName(p.Text) {
+				return "", &Error{Command: -1, Msg: fmt.Sprintf("variable %q mentions %q, which is no name of a variable", e.Name, p.Text)}
+			}
+			word += `"${` + p.Text + `-}"`
+			continue
+		}
+		quoted, err := Quote(p.Text)
+		if err != nil {
+			return "", &Error{Command: -1, Msg: fmt.Sprintf("variable %q: %v", e.Name, err)}
+		}
+		word += quoted
+	}
+	return word, nil
+}
+
+// commands writes the commands verbatim, with a trace line before the first line
+// of each statement that begins a command.
+func (w *writer) commands(src *source, prog *program) {
+	w.write("")
+	next := 0 // group
+	groups := src.groups(prog.file)
+	for i := range src.commands {
+		for n, text := range src.lines(i) {
+			if next < len(groups) && groups[next].command == i && groups[next].line == n {
+				w.traces(src, groups[next], prog.redirects)
+				next++
+			}
+			w.lines = append(w.lines, Line{Script: w.line, Command: i, Line: n})
+			w.write(text)
+		}
+	}
+}
+
+// traces writes the trace lines of a group. A program that redirects its own
+// output may have closed it, which must not end the job.
+func (w *writer) traces(src *source, g group, redirects bool) {
+	suffix := ""
+	if redirects {
+		suffix = " || :"
+	}
+	for _, t := range g.traced {
+		w.write(`printf '%s\n' ` + singleQuoted("$ "+src.excerpt(t)) + suffix)
+	}
+}

@@ -1,0 +1,117 @@
+package script
+
+import (
+	"errors"
+	"regexp"
+	"strings"
+
+	"mvdan.cc/sh/v3/syntax"
+)
+
+// program is a parsed source.
+type program struct {
+	file  *syntax.File
+	shell string
+	// construct is what needs bash, nil for sh.
+	construct *Error
+	// redirects: exec redirects the program's own files.
+	redirects bool
+}
+
+// parse parses the text as POSIX and searches its tree for what the POSIX
+// grammar accepts but a POSIX shell does not run. Only where that finds
+// something, or the parse fails, the text is parsed as bash. set holds the
+// variables that the program exports.
+func (s *source) parse(set map[string]bool) (*program, error) {
+	text := s.parsable()
+	posix, posixErr := parseAs(syntax.LangPOSIX, text)
+	var found *survey
+	if posixErr == nil {
+		found = newSurvey(posix, text, set)
+		if found.powerShell != nil {
+			return nil, s.powerShellError(offset(*found.powerShell))
+		}
+		if !found.suspect() {
+			return &program{file: posix, shell: "sh", redirects: found.redirects}, nil
+		}
+	}
+	bash, bashErr := parseAs(syntax.LangBash, text)
+	if posixErr != nil && bashErr != nil {
+		return nil, s.syntaxError(text, bashErr)
+	}
+	if bashErr != nil {
+		// ((a); b) is a nested subshell to every shell, but no arithmetic.
+		return s.decide(posix, found, nil), nil
+	}
+	inBash := newSurvey(bash, text, set)
+	if inBash.powerShell != nil {
+		return nil, s.powerShellError(offset(*inBash.powerShell))
+	}
+	if posixErr != nil {
+		return s.decide(bash, inBash, posixErr), nil
+	}
+	inBash.construct = earliest(inBash.construct, found.construct)
+	return s.decide(bash, inBash, nil), nil
+}
+
+// decide makes the program of a surveyed tree. posixErr, if not nil, is why it
+// is not POSIX in case that the survey found no construct.
+func (s *source) decide(file *syntax.File, found *survey, posixErr error) *program {
+	p := &program{file: file, shell: "sh", redirects: found.redirects}
+	switch c := found.construct; {
+	case c != nil:
+		p.construct = s.errorAt(c.offset, c.what+" is not POSIX shell", c.help)
+	case posixErr != nil:
+		at, msg := describe(posixErr)
+		p.construct = s.errorAt(at, "this is not POSIX shell: "+msg, "")
+	default:
+		return p
+	}
+	p.shell = "bash"
+	return p
+}
+
+func parseAs(lang syntax.LangVariant, text string) (*syntax.File, error) {
+	return syntax.NewParser(syntax.Variant(lang)).Parse(strings.NewReader(text), "")
+}
+
+// codeSpan is how the parser quotes shell text in its messages.
+var codeSpan = regexp.MustCompile("`([^`]+)`")
+
+// describe returns the place and the message of a parser's error.
+func describe(err error) (at int, msg string) {
+	var parseErr syntax.ParseError
+	var langErr syntax.LangError
+	switch {
+	case errors.As(err, &parseErr):
+		at, msg = offset(parseErr.Pos), parseErr.Text
+	case errors.As(err, &langErr):
+		at, msg = offset(langErr.Pos), langErr.Feature
+	default:
+		msg = err.Error()
+	}
+	return at, codeSpan.ReplaceAllString(msg, `"$1"`)
+}
+
+// syntaxError makes the error for a text that is neither POSIX nor bash.
+func (s *source) syntaxError(text string, err error) *Error {
+	if m := powerShellText.FindStringIndex(text); m != nil {
+		return s.powerShellError(m[0])
+	}
+	at, msg := describe(err)
+	return s.errorAt(at, "shell syntax: "+msg, "")
+}
+
+// Verbs of PowerShell's cmdlets, whose names are like no other command's.
+const cmdlet = `(?:Add|Clear|Compress|Convert(?:To|From)|Copy|Disable|Enable|Expand|Export|ForEach|Format|Get|Group|Import|` +
+	`Install|Invoke|Join|Measure|Move|New|Out|Pop|Push|Read|Register|Remove|Rename|Resolve|Select|Set|Sort|Split|Start|Stop|` +
+	`Test|Uninstall|Unregister|Update|Wait|Where|Write)-[A-Z][A-Za-z]+`
+
+var (
+	powerShellName = regexp.MustCompile(`^` + cmdlet + `$`)
+	powerShellText = regexp.MustCompile(`\b` + cmdlet + `\b|\$(?i:env):\w`)
+)
+
+func (s *source) powerShellError(at int) *Error {
+	return s.errorAt(at, "this looks like PowerShell, which is not supported", "write the commands for sh or bash")
+}
