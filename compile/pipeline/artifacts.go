@@ -13,7 +13,7 @@ const (
 	maxExpireIn = 100 * year
 )
 
-// artifacts decodes artifacts (specification 24).
+// artifacts decodes artifacts (specification 24); nil if they collect nothing.
 func (d *decoder) artifacts(n *syntax.Node) *Artifacts {
 	a := &Artifacts{When: "on_success"}
 	ok := d.fields(n, inArtifacts, "artifacts", func(key, value *syntax.Node) {
@@ -42,49 +42,29 @@ func (d *decoder) artifacts(n *syntax.Node) *Artifacts {
 		d.wrongType(n, "artifacts", "a mapping")
 		return nil
 	}
+	if len(a.Paths) == 0 && !a.Untracked {
+		return nil
+	}
 	d.wholeTree(n.Get("paths"), a)
 	return a
 }
 
-// paths decodes a list of paths and globs inside the project. Those that
-// mention variables are for the caller to check once they are expanded.
+// paths decodes a list of paths and globs inside the project. A ".." is refused
+// wherever it stands: behind a wildcard it cannot be told what it leaves. Paths
+// that mention variables are for the caller to check once they are expanded.
 func (d *decoder) paths(n *syntax.Node, what string) []Text {
-	paths := d.texts(n, what)
+	paths := d.texts(n, what, d.filledText)
 	for _, item := range n.Items {
-		if item.Kind != syntax.String {
-			continue
-		}
 		switch {
-		case strings.TrimSpace(item.Value) == "":
-			d.fail(CodeMissing, item, "%s must not be empty", subject(what+"[]"))
-		case strings.ContainsAny(item.Value, "$%"):
+		case item.Kind != syntax.String, strings.ContainsAny(item.Value, "$%"):
 		case strings.HasPrefix(item.Value, "/"):
 			d.fail(CodePath, item, "%s must be inside the project, not the absolute path %q", subject(what+"[]"), item.Value).Help =
 				"write the path relative to the project"
-		case leavesProject(item.Value):
-			d.fail(CodePath, item, "%s must be inside the project, which %q leaves", subject(what+"[]"), item.Value)
+		case slices.Contains(strings.Split(item.Value, "/"), ".."):
+			d.fail(CodePath, item, "%s must be inside the project: %q contains \"..\"", subject(what+"[]"), item.Value)
 		}
 	}
 	return paths
-}
-
-// leavesProject reports whether a relative glob climbs out of the project.
-// A ".." behind a wildcard counts, as ** may stand for no directory at all.
-func leavesProject(glob string) bool {
-	depth := 0
-	for _, segment := range strings.Split(glob, "/") {
-		switch {
-		case segment == "..":
-			depth--
-		case segment == "", segment == ".", strings.ContainsAny(segment, "*{"):
-		default:
-			depth++
-		}
-		if depth < 0 {
-			return true
-		}
-	}
-	return false
 }
 
 // wholeTree warns of a pattern that takes everything, the repository's own data

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/cic-ci/cic/compile/syntax"
@@ -73,13 +74,17 @@ func (d *decoder) delay(n *syntax.Node) {
 }
 
 // timeout decodes a duration, or an integer of seconds: an addition to the
-// language, whose integers are an error (specification 26).
+// language, whose integers are an error (specification 26). Base 60 is left
+// out: GitLab's YAML reads 1:30 as 5400, while the duration is 90 seconds.
 func (d *decoder) timeout(n *syntax.Node) int64 {
-	if n.Kind != syntax.Int {
+	if n.Kind != syntax.Int || strings.Contains(n.Raw, ":") {
 		return d.duration(n, "timeout", maxTimeout)
 	}
-	seconds, _ := d.integer(n, "timeout", 1, maxTimeout)
-	return seconds
+	seconds, err := strconv.ParseInt(n.Value, 10, 64)
+	if err != nil { // beyond 64 bits
+		seconds = maxTimeout + 1
+	}
+	return d.within(n, "timeout", seconds, maxTimeout)
 }
 
 // duration decodes a duration from one second to limit seconds, 0 after an
@@ -87,22 +92,27 @@ func (d *decoder) timeout(n *syntax.Node) int64 {
 func (d *decoder) duration(n *syntax.Node, what string, limit int64) int64 {
 	if n.Kind != syntax.String {
 		e := d.wrongType(n, what, "a duration")
-		if n.Kind == syntax.Int {
+		switch {
+		case n.Kind == syntax.Int && strings.Contains(n.Raw, ":"):
+			e.Help = `quote it: "` + n.Raw + `"`
+		case n.Kind == syntax.Int:
 			e.Help = `quote it and name the unit: "` + n.Raw + ` seconds"`
 		}
 		return 0
 	}
 	seconds, err := parseDuration(n.Value)
-	switch {
-	case err != nil:
+	if err != nil {
 		d.fail(CodeDuration, n, "%q must be a duration: %v", what, err).Help =
 			`such as "1h 30m", "3600 seconds" or "2 days"`
 		return 0
-	case seconds < 1:
-		d.fail(CodeLimit, n, "%q must be at least 1 second", what)
-		return 0
-	case seconds > limit:
-		d.fail(CodeLimit, n, "%q must be at most %s", what, limitNames[limit])
+	}
+	return d.within(n, what, seconds, limit)
+}
+
+// within returns seconds if they are from 1 to limit, else 0.
+func (d *decoder) within(n *syntax.Node, what string, seconds, limit int64) int64 {
+	if seconds < 1 || seconds > limit {
+		d.fail(CodeLimit, n, "%q must be from 1 second to %s", what, limitNames[limit])
 		return 0
 	}
 	return seconds
@@ -153,9 +163,7 @@ func (d *decoder) allowFailure(j *Job, n *syntax.Node) {
 		d.fields(n, inExitCodes, "allow_failure", func(_, value *syntax.Node) {
 			j.AllowFailureExitCodes = d.integers(value, "allow_failure:exit_codes", 0, maxExitCode)
 		})
-		if !specified(n.Get("exit_codes")) && (len(n.Pairs) == 0 || n.GetKey("exit_codes") != nil) {
-			d.fail(CodeMissing, n, `"allow_failure" must be true, false or give "exit_codes"`)
-		}
+		d.require(n, inExitCodes, "allow_failure", "exit_codes")
 	default:
 		d.wrongType(n, "allow_failure", "true, false or a mapping")
 	}
@@ -189,7 +197,7 @@ func (d *decoder) pattern(n *syntax.Node, what, pattern string) {
 // with tags in every job is still readable, they are remarked upon once.
 func (d *decoder) tags(key, n *syntax.Node) {
 	if n.Kind != syntax.Sequence {
-		d.list(n, "tags", "a list of strings", nil)
+		d.wrongType(n, "tags", wantStrings)
 		return
 	}
 	count := 0
@@ -200,7 +208,7 @@ func (d *decoder) tags(key, n *syntax.Node) {
 	if count > maxTags {
 		d.fail(CodeLimit, n, `"tags" has at most %d entries, this list has %d`, maxTags, count)
 	}
-	if !d.tagged {
+	if count > 0 && !d.tagged {
 		d.tagged = true
 		d.warn(CodeNoEffect, key, `"tags" has no effect: every job runs on this machine`)
 	}

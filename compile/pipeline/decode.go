@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"unicode"
@@ -52,7 +51,7 @@ type reported struct {
 	msg string
 }
 
-// maxNameLen bounds the names of jobs and stages, in characters
+// maxNameLen bounds the names of jobs, stages and variables, in characters
 // (specification 0).
 const maxNameLen = 255
 
@@ -155,7 +154,7 @@ var defaultStages = []Text{{Value: "build"}, {Value: "test"}, {Value: "deploy"}}
 // stages decodes stages: a list of strings, nested lists flattened.
 func (d *decoder) stages(n *syntax.Node) []Text {
 	if n.Kind != syntax.Sequence {
-		d.list(n, "stages", "a list of strings", nil)
+		d.wrongType(n, "stages", wantStrings)
 		return nil
 	}
 	var stages []Text
@@ -190,7 +189,7 @@ func (d *decoder) nameFits(n *syntax.Node, what, name string) bool {
 	}
 	if i := strings.IndexFunc(name, unicode.IsControl); i >= 0 {
 		r, _ := utf8.DecodeRuneInString(name[i:])
-		d.fail(CodeJobName, n, "a %s's name must not contain the control character %s", what, fmt.Sprintf("%U", r))
+		d.fail(CodeJobName, n, "a %s's name must not contain the control character %U", what, r)
 		return false
 	}
 	return true

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -22,18 +23,11 @@ func (d *decoder) image(n *syntax.Node) *Image {
 		img.Name, _ = d.filledText(n, "image")
 	case syntax.Mapping:
 		d.fields(n, inImage, "image", func(key, value *syntax.Node) { d.imageField(img, key, value, "image") })
-		d.needsName(n, "image")
+		d.require(n, inImage, "image", "name")
 	default:
 		d.wrongType(n, "image", "a string or a mapping")
 	}
 	return img
-}
-
-// needsName reports an image or a service without a name.
-func (d *decoder) needsName(n *syntax.Node, what string) {
-	if !specified(n.Get("name")) {
-		d.fail(CodeMissing, n, "%s must have a %q", subject(what), "name")
-	}
 }
 
 // imageField decodes a keyword that image and services share.
@@ -45,7 +39,7 @@ func (d *decoder) imageField(img *Image, key, value *syntax.Node, what string) {
 	case "entrypoint":
 		img.Entrypoint = d.values(value, what)
 	case "pull_policy":
-		img.PullPolicy = d.words(value, what, pullPolicies)
+		img.PullPolicy = unique(d.words(value, what, pullPolicies))
 		if value.Kind == syntax.Sequence && len(value.Items) == 0 {
 			d.fail(CodeMissing, value, "%q must not be empty", what)
 		}
@@ -59,8 +53,19 @@ func (d *decoder) imageField(img *Image, key, value *syntax.Node, what string) {
 	}
 }
 
-// userForm is "user", "uid", "user:group" or "uid:gid".
-var userForm = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?$`)
+// unique drops repeated values.
+func unique(values []string) []string {
+	var all []string
+	for _, v := range values {
+		if !slices.Contains(all, v) {
+			all = append(all, v)
+		}
+	}
+	return all
+}
+
+// userName is the name of a user or a group.
+var userName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]*\$?$`)
 
 // user decodes the user that a container runs as. Numbers beyond 31 bits are
 // refused: container runtimes have wrapped them round to 0, which is root
@@ -74,16 +79,8 @@ func (d *decoder) user(n *syntax.Node, what string) string {
 		d.fail(CodeLimit, n, "%q has at most %d characters", what, maxUserLen)
 		return ""
 	}
-	valid := userForm.MatchString(t.Value)
-	for _, part := range strings.SplitN(t.Value, ":", 2) {
-		if part != "" && strings.Trim(part, "0123456789") == "" {
-			_, err := strconv.ParseInt(part, 10, 32)
-			valid = valid && err == nil
-		} else if strings.HasPrefix(part, "0x") {
-			valid = false
-		}
-	}
-	if !valid {
+	user, group, both := strings.Cut(t.Value, ":")
+	if !isUser(user) || both && !isUser(group) {
 		d.fail(CodeValue, n, "%q is no user: %q", what, t.Value).Help =
 			`a name or a number up to 2147483647, and perhaps a group: "app", "1000:1000"`
 		return ""
@@ -91,10 +88,18 @@ func (d *decoder) user(n *syntax.Node, what string) string {
 	return t.Value
 }
 
+// isUser reports whether s is a name or a number in plain decimal.
+func isUser(s string) bool {
+	if id, err := strconv.ParseInt(s, 10, 32); err == nil {
+		return id >= 0 && s == strconv.FormatInt(id, 10)
+	}
+	return userName.MatchString(s)
+}
+
 // services decodes services: a list of names and mappings (specification 22).
 func (d *decoder) services(n *syntax.Node) []Service {
 	services := make([]Service, 0, len(n.Items))
-	d.list(n, "services", "a list", func(item *syntax.Node) {
+	d.list(n, "services", wantList, func(item *syntax.Node) {
 		services = append(services, d.service(item))
 	})
 	return services
@@ -118,7 +123,7 @@ func (d *decoder) service(n *syntax.Node) Service {
 				d.imageField(&s.Image, key, value, "services")
 			}
 		})
-		d.needsName(n, "services[]")
+		d.require(n, inService, "services[]", "name")
 	default:
 		d.wrongType(n, "services[]", "a string or a mapping")
 	}
@@ -126,7 +131,7 @@ func (d *decoder) service(n *syntax.Node) Service {
 }
 
 // hostName is what can be looked up as the name of a host.
-var hostName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$`)
+var hostName = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?$`)
 
 // aliases decodes alias: names separated by spaces or commas.
 func (d *decoder) aliases(n *syntax.Node, what string) []string {
@@ -136,8 +141,8 @@ func (d *decoder) aliases(n *syntax.Node, what string) []string {
 	}
 	names := strings.FieldsFunc(t.Value, func(r rune) bool { return r == ' ' || r == ',' })
 	for _, name := range names {
-		if !hostName.MatchString(name) {
-			d.fail(CodeValue, n, "%q is no host name: %q", what, name)
+		if !hostName.MatchString(name) || name == "localhost" {
+			d.fail(CodeValue, n, "%q is no host name for a service: %q", what, name)
 		}
 	}
 	return names

@@ -11,8 +11,7 @@ import (
 type draft struct {
 	*Job
 	key *syntax.Node
-	// names holds the concrete jobs' node index, total and matrix; empty for a
-	// job that is not parallel.
+	// instances are the concrete jobs, none for a job that is not parallel.
 	instances []instance
 }
 
@@ -55,7 +54,9 @@ func (d *decoder) jobEntry(p syntax.Pair) *draft {
 		},
 		key: p.Key,
 	}
-	d.hasWork(p)
+	if !d.hasWork(p) {
+		return nil
+	}
 	d.fields(p.Value, inJob, "", func(key, value *syntax.Node) { d.jobKeyword(dr, key, value) })
 	d.exclusions(p.Value)
 	d.delay(p.Value)
@@ -85,43 +86,52 @@ func (d *decoder) notAJob(p syntax.Pair) {
 		return
 	}
 	e := d.fail(CodeNotAJob, p.Key, "%q is no keyword, and a job must be a mapping, not %s", name, kindPhrases[p.Value.Kind])
-	d.suggestGlobal(e, name)
+	suggestGlobal(e, name)
 }
 
-func (d *decoder) suggestGlobal(e *syntax.Error, name string) {
-	if near := syntax.Suggest(name, vocabularies[inPipeline].names); near != "" {
+// suggestGlobal adds the keyword of the top level that a name resembles, and
+// reports whether there is one.
+func suggestGlobal(e *syntax.Error, name string) bool {
+	near := syntax.Suggest(name, vocabularies[inPipeline].names)
+	if near != "" {
 		e.Help = fmt.Sprintf("did you mean the keyword %q?", near)
 	}
+	return near != ""
 }
 
 // hasWork reports a job without anything to run. A refused or misspelt keyword
-// that would be the work is reported by itself.
-func (d *decoder) hasWork(p syntax.Pair) {
+// that would be the work is reported by itself. The result is false for what is
+// rather a misspelt keyword of the top level than a job.
+func (d *decoder) hasWork(p syntax.Pair) bool {
 	for _, name := range []string{"run", "trigger"} {
 		if specified(p.Value.Get(name)) {
-			return
+			return true
 		}
 	}
 	if key := p.Value.GetKey("script"); key != nil {
 		if !specified(p.Value.Get("script")) {
 			d.fail(CodeMissing, key, `"script" must not be empty`)
 		}
-		return
+		return true
 	}
 	for _, q := range p.Value.Pairs {
 		known := vocabularies[inJob].known[q.Key.Value]
 		if known == nil && syntax.Suggest(q.Key.Value, vocabularies[inJob].names) == "script" {
-			return
+			return true
 		}
 	}
 	e := d.fail(CodeMissing, p.Key, `job %q has no "script"`, p.Key.Value)
 	e.Help = `add the commands to run: script: ["make"]`
-	d.suggestGlobal(e, p.Key.Value)
+	return !suggestGlobal(e, p.Key.Value)
 }
 
-// exclusions reports keywords that may not stand beside rules, if there is a
-// rule at all (specification 4).
+// exclusions reports keywords that may not stand together: a matrix in two
+// forms, and some beside rules if there is a rule at all (specification 4).
 func (d *decoder) exclusions(n *syntax.Node) {
+	if specified(n.Get("matrix")) && specified(n.Get("parallel")) {
+		e := d.fail(CodeConflict, n.GetKey("matrix"), `"matrix" cannot be used together with "parallel"`)
+		e.Notes = append(e.Notes, syntax.Note{Pos: n.GetKey("parallel").Pos, Msg: `"parallel" is here`})
+	}
 	rules := n.Get("rules")
 	if rules == nil || rules.Kind != syntax.Sequence || len(rules.Items) == 0 {
 		return
@@ -166,7 +176,7 @@ func (d *decoder) jobKeyword(j *draft, key, value *syntax.Node) {
 	case "needs":
 		j.Needs = d.needs(value)
 	case "dependencies":
-		names := d.texts(value, what)
+		names := d.texts(value, what, d.filledText)
 		j.Dependencies = &names
 	case "artifacts":
 		j.Artifacts = d.artifacts(value)

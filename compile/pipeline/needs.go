@@ -14,7 +14,7 @@ func (d *decoder) needs(n *syntax.Node) *[]Need {
 	if n.Kind == syntax.Mapping {
 		add(n)
 	} else {
-		d.list(n, "needs", "a list", add)
+		d.list(n, "needs", wantList, add)
 	}
 	return &needs
 }
@@ -41,14 +41,14 @@ func (d *decoder) need(n *syntax.Node) (Need, bool) {
 			need.Optional = d.boolean(value, what)
 		}
 	})
-	if !specified(n.Get("job")) && !d.foreign(n) {
-		d.fail(CodeMissing, n, "%s must name a %q", subject("needs[]"), "job")
+	if !foreign(n) {
+		d.require(n, inNeed, "needs[]", "job")
 	}
 	return need, ok
 }
 
 // foreign reports whether a need has a refused form, which needs no job.
-func (d *decoder) foreign(n *syntax.Node) bool {
+func foreign(n *syntax.Node) bool {
 	return specified(n.Get("pipeline")) || specified(n.Get("project"))
 }
 

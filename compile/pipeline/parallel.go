@@ -3,6 +3,8 @@ package pipeline
 import (
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/cic-ci/cic/compile/syntax"
 )
@@ -24,14 +26,22 @@ func (d *decoder) parallel(j *draft, n *syntax.Node) {
 			j.instances = append(j.instances, instance{name: name, index: i + 1, total: int(total)})
 		}
 	case syntax.Mapping:
-		if n.GetKey("matrix") == nil {
-			d.fail(CodeMissing, n, `"parallel" must be a number or have a "matrix"`)
-		}
-		d.fields(n, inParallel, "parallel", func(_, value *syntax.Node) {
-			d.matrix(j, value, value.Items, "parallel:matrix")
-		})
+		d.fields(n, inParallel, "parallel", func(_, value *syntax.Node) { d.parallelMatrix(j, value) })
+		d.require(n, inParallel, "parallel", "matrix")
 	default:
 		d.wrongInteger(n, "parallel", "an integer or a mapping")
+	}
+}
+
+func (d *decoder) parallelMatrix(j *draft, n *syntax.Node) {
+	const what = "parallel:matrix"
+	switch {
+	case n.Kind != syntax.Sequence:
+		d.wrongType(n, what, "a list of mappings")
+	case len(n.Items) == 0:
+		d.fail(CodeMissing, n, "%q must not be empty", what)
+	default:
+		d.matrix(j, n, n.Items, what)
 	}
 }
 
@@ -53,17 +63,6 @@ type axis struct {
 
 // matrix makes a job of each combination of each entry (specification 15.2).
 func (d *decoder) matrix(j *draft, n *syntax.Node, entries []*syntax.Node, what string) {
-	if n.Kind != syntax.Sequence && n.Kind != syntax.Mapping || n.Kind == syntax.Mapping && what != "matrix" {
-		e := d.wrongType(n, what, "a list of mappings")
-		if n.Kind == syntax.Mapping {
-			e.Help = "write it as the one entry of a list"
-		}
-		return
-	}
-	if len(entries) == 0 {
-		d.fail(CodeMissing, n, "%q must not be empty", what)
-		return
-	}
 	total, valid := 0, true
 	entryAxes := make([][]axis, 0, len(entries))
 	for _, entry := range entries {
@@ -123,13 +122,14 @@ func (d *decoder) axisValue(n *syntax.Node, what, name string) bool {
 	switch n.Kind {
 	case syntax.String, syntax.Int, syntax.Float:
 		d.readAs(n, name)
-		_, ok := d.scalar(n, what)
-		return ok
+		if i := strings.IndexFunc(n.Value, unicode.IsControl); i >= 0 {
+			r, _ := utf8.DecodeRuneInString(n.Value[i:])
+			d.fail(CodeValue, n, "%q becomes part of a job's name and must not contain the control character %U", what, r)
+			return false
+		}
+		return true
 	}
-	e := d.wrongType(n, what, "a string, a number or a list of those")
-	if n.Kind == syntax.Mapping {
-		e.Help = ""
-	}
+	d.wrongType(n, what, "a string, a number or a list of those")
 	return false
 }
 

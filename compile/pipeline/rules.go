@@ -73,7 +73,7 @@ func (d *decoder) filter(n *syntax.Node, what string) *Filter {
 
 // refs decodes a list of branch names, keywords and /patterns/.
 func (d *decoder) refs(n *syntax.Node, what string) []Text {
-	refs := d.texts(n, what)
+	refs := d.texts(n, what, d.filledText)
 	for _, item := range n.Items {
 		if item.Kind == syntax.String {
 			d.refPattern(item, what, item.Value)

@@ -22,7 +22,7 @@ func (d *decoder) commands(n *syntax.Node, what string) []Command {
 		d.nested(n, what, 1, func(item *syntax.Node) { commands = d.command(commands, item, member) })
 		return commands
 	}
-	d.wrongType(n, what, "a string or a list of strings")
+	d.wrongType(n, what, wantCommands)
 	return nil
 }
 

@@ -14,6 +14,14 @@ import (
 // (specification 0).
 const maxListDepth = 10
 
+// What is wanted most often, as wrongType words it.
+const (
+	wantString   = "a string"
+	wantStrings  = "a list of strings"
+	wantList     = "a list"
+	wantCommands = "a string or a list of strings"
+)
+
 // kindPhrases name the kind of a value that was found in place of another.
 var kindPhrases = map[syntax.Kind]string{
 	syntax.Null:      "empty",
@@ -77,13 +85,14 @@ func subject(what string) string {
 // wrongType reports that what must be want and is n.
 func (d *decoder) wrongType(n *syntax.Node, what, want string) *syntax.Error {
 	e := d.fail(CodeType, n, "%s must be %s, not %s", subject(what), want, kindPhrases[n.Kind])
-	if !strings.HasPrefix(want, "a string") {
-		return e
-	}
-	switch n.Kind {
-	case syntax.Mapping:
+	switch {
+	case n.Kind == syntax.Mapping && (want == wantString || want == wantCommands):
 		e.Help = quoteLine(n)
-	case syntax.Bool, syntax.Int, syntax.Float:
+	case n.Kind == syntax.Mapping && strings.HasPrefix(want, "a list") && want != wantStrings:
+		e.Help = "write it as the one entry of a list"
+	case n.Kind == syntax.String && (want == wantStrings || want == wantList) && !strings.Contains(n.Raw, "\n"):
+		e.Help = fmt.Sprintf("write [%s]", n.Raw)
+	case n.IsScalar() && n.Kind != syntax.Null && n.Kind != syntax.String && strings.HasPrefix(want, "a string"):
 		e.Help = fmt.Sprintf("quote it: %q", n.Raw)
 	}
 	return e
@@ -145,6 +154,20 @@ func path(what, key string) string {
 	return what + ":" + key
 }
 
+// require reports that a mapping has no value for a keyword that it needs. One
+// with an unknown key is passed over: that key may well be the one, misspelt.
+func (d *decoder) require(n *syntax.Node, s scope, what, name string) {
+	if specified(n.Get(name)) {
+		return
+	}
+	for _, p := range n.Pairs {
+		if vocabularies[s].known[p.Key.Value] == nil {
+			return
+		}
+	}
+	d.fail(CodeMissing, n, "%s must have %q", subject(what), name)
+}
+
 func (d *decoder) unknownKeyword(key *syntax.Node, s scope, what string) {
 	names := vocabularies[s].names
 	place := "a job"
@@ -170,7 +193,7 @@ func (d *decoder) unknownKeyword(key *syntax.Node, s scope, what string) {
 // text decodes a string.
 func (d *decoder) text(n *syntax.Node, what string) (Text, bool) {
 	if n.Kind != syntax.String {
-		d.wrongType(n, what, "a string")
+		d.wrongType(n, what, wantString)
 		return Text{}, false
 	}
 	return d.scalar(n, what)
@@ -199,10 +222,7 @@ func (d *decoder) scalar(n *syntax.Node, what string) (Text, bool) {
 // list calls visit for each member of a list and reports whether n is one.
 func (d *decoder) list(n *syntax.Node, what, want string, visit func(*syntax.Node)) bool {
 	if n.Kind != syntax.Sequence {
-		e := d.wrongType(n, what, want)
-		if n.Kind == syntax.String && !strings.Contains(n.Raw, "\n") {
-			e.Help = fmt.Sprintf("write [%s]", n.Raw)
-		}
+		d.wrongType(n, what, want)
 		return false
 	}
 	for _, item := range n.Items {
@@ -229,12 +249,12 @@ func (d *decoder) nested(n *syntax.Node, what string, depth int, visit func(*syn
 	return ok
 }
 
-// texts decodes a list of strings.
-func (d *decoder) texts(n *syntax.Node, what string) []Text {
+// texts decodes a list of strings by member: text or filledText.
+func (d *decoder) texts(n *syntax.Node, what string, decode func(*syntax.Node, string) (Text, bool)) []Text {
 	texts := make([]Text, 0, len(n.Items))
 	member := what + "[]"
-	d.list(n, what, "a list of strings", func(item *syntax.Node) {
-		if t, ok := d.text(item, member); ok {
+	d.list(n, what, wantStrings, func(item *syntax.Node) {
+		if t, ok := decode(item, member); ok {
 			texts = append(texts, t)
 		}
 	})
@@ -244,7 +264,7 @@ func (d *decoder) texts(n *syntax.Node, what string) []Text {
 // values is texts without positions, nil for an empty list.
 func (d *decoder) values(n *syntax.Node, what string) []string {
 	var values []string
-	for _, t := range d.texts(n, what) {
+	for _, t := range d.texts(n, what, d.text) {
 		values = append(values, t.Value)
 	}
 	return values
@@ -322,7 +342,7 @@ func (d *decoder) words(n *syntax.Node, what string, words []string) []string {
 		items, what = n.Items, what+"[]"
 	case syntax.String:
 	default:
-		d.wrongType(n, what, "a string or a list of strings")
+		d.wrongType(n, what, wantCommands)
 		return nil
 	}
 	var all []string

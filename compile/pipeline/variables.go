@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -30,12 +31,21 @@ func (d *decoder) variables(n *syntax.Node, what string, form scope) []Variable 
 
 // variableName checks that a shell can hold the variable.
 func (d *decoder) variableName(key *syntax.Node) bool {
-	if isIdentifier(key.Value) && key.Kind != syntax.Null {
-		return true
+	if key.Kind != syntax.String && key.Kind != syntax.Int {
+		d.fail(CodeVariableName, key, "a variable's name must be a string, not %s", kindPhrases[key.Kind]).Help =
+			fmt.Sprintf("quote it: %q", key.Raw)
+		return false
 	}
-	d.fail(CodeVariableName, key, "%q is not a variable name", key.Value).Help =
-		"use letters, digits and underscores, and begin with no digit"
-	return false
+	if !isIdentifier(key.Value) {
+		d.fail(CodeVariableName, key, "%q is not a variable name", key.Value).Help =
+			"use letters, digits and underscores, and begin with no digit"
+		return false
+	}
+	if len(key.Value) > maxNameLen {
+		d.fail(CodeLimit, key, "a variable's name has at most %d characters, this one has %d", maxNameLen, len(key.Value))
+		return false
+	}
+	return true
 }
 
 // isIdentifier reports whether s is a name that a shell gives to a variable.
@@ -111,7 +121,7 @@ func (d *decoder) variableMapping(v *Variable, n *syntax.Node, what string, form
 
 // options checks the choice of values that a person is offered.
 func (d *decoder) options(v *Variable, n *syntax.Node, what string) {
-	offered := d.texts(n, what)
+	offered := d.texts(n, what, d.text)
 	for _, o := range offered {
 		if o.Value == v.Value {
 			return

@@ -1,0 +1,73 @@
+package pipeline
+
+import (
+	"testing"
+
+	"github.com/cic-ci/cic/compile/syntax"
+)
+
+// TestKeywordsAreHandled gives each keyword that is done or ignored a value that
+// no keyword takes: one that no code looks at would accept it in silence.
+func TestKeywordsAreHandled(t *testing.T) {
+	pos := syntax.Pos{File: "ci.yml", Line: 1, Col: 1}
+	str := func(s string) *syntax.Node {
+		return &syntax.Node{Kind: syntax.String, Pos: pos, Value: s, Raw: s}
+	}
+	mapping := func(key string, value *syntax.Node) *syntax.Node {
+		return &syntax.Node{Kind: syntax.Mapping, Pos: pos, Pairs: []syntax.Pair{{Key: str(key), Value: value}}}
+	}
+	list := func(n *syntax.Node) *syntax.Node {
+		return &syntax.Node{Kind: syntax.Sequence, Pos: pos, Items: []*syntax.Node{n}}
+	}
+	inJobAs := func(key string, value *syntax.Node) *syntax.Node { return mapping("j", mapping(key, value)) }
+	places := map[scope]func(*syntax.Node) *syntax.Node{
+		inPipeline:    func(n *syntax.Node) *syntax.Node { return n },
+		inDefault:     func(n *syntax.Node) *syntax.Node { return mapping("default", n) },
+		inJob:         func(n *syntax.Node) *syntax.Node { return mapping("j", n) },
+		inVariable:    func(n *syntax.Node) *syntax.Node { return mapping("variables", mapping("A", n)) },
+		inJobVariable: func(n *syntax.Node) *syntax.Node { return inJobAs("variables", mapping("A", n)) },
+		inImage:       func(n *syntax.Node) *syntax.Node { return inJobAs("image", n) },
+		inService:     func(n *syntax.Node) *syntax.Node { return inJobAs("services", list(n)) },
+		inDocker:      func(n *syntax.Node) *syntax.Node { return inJobAs("image", mapping("docker", n)) },
+		inRule:        func(n *syntax.Node) *syntax.Node { return inJobAs("rules", list(n)) },
+		inFilter:      func(n *syntax.Node) *syntax.Node { return inJobAs("only", n) },
+		inNeed:        func(n *syntax.Node) *syntax.Node { return inJobAs("needs", n) },
+		inArtifacts:   func(n *syntax.Node) *syntax.Node { return inJobAs("artifacts", n) },
+		inCache:       func(n *syntax.Node) *syntax.Node { return inJobAs("cache", n) },
+		inCacheKey:    func(n *syntax.Node) *syntax.Node { return inJobAs("cache", mapping("key", n)) },
+		inRetry:       func(n *syntax.Node) *syntax.Node { return inJobAs("retry", n) },
+		inExitCodes:   func(n *syntax.Node) *syntax.Node { return inJobAs("allow_failure", n) },
+		inParallel:    func(n *syntax.Node) *syntax.Node { return inJobAs("parallel", n) },
+	}
+	for s := scope(1); s < scopeEnd; s <<= 1 {
+		for _, name := range vocabularies[s].names {
+			wrong := &syntax.Node{Kind: syntax.Reference, Pos: syntax.Pos{File: "ci.yml", Line: 7, Col: 7}}
+			want := CodeType
+			if vocabularies[s].known[name].refused&s != 0 {
+				want = CodeUnsupported
+			}
+			_, errs := Decode(places[s](mapping(name, wrong)))
+			found := false
+			for _, e := range errs {
+				found = found || e.Code == want && (e.Pos == wrong.Pos || want == CodeUnsupported)
+			}
+			if !found {
+				t.Errorf("%q in scope %b: want a %s, got\n%s", name, s, want, report(errs))
+			}
+		}
+	}
+}
+
+// TestKeywordsAreListedOnce: a second row for a name would hide the first.
+func TestKeywordsAreListedOnce(t *testing.T) {
+	seen := make(map[string]bool)
+	for _, k := range keywords {
+		if seen[k.name] {
+			t.Errorf("%q has two rows", k.name)
+		}
+		seen[k.name] = true
+		if k.done&k.refused|k.done&k.ignored|k.ignored&k.refused != 0 {
+			t.Errorf("%q has two verdicts in one scope", k.name)
+		}
+	}
+}
