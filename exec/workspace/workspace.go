@@ -5,9 +5,15 @@
 // dependencies (the latest on top), a mask layer that hides what git ignores,
 // and the project itself; its upper layer is private. Set-up costs the same for
 // ten files and for a million, and no artifact is ever copied.
+//
+// Reading order: this file is the contract; manager_linux.go and
+// workspace_linux.go are the life of a workspace; overlay_linux.go talks to the
+// kernel; view_linux.go reads the layers as the kernel would merge them;
+// select_linux.go, store_linux.go and transfer_linux.go collect artifacts;
+// remove_linux.go and unmount_linux.go clear up after hostile jobs.
 package workspace
 
-import "errors"
+import "slices"
 
 // Config describes the workspaces of a run.
 type Config struct {
@@ -17,31 +23,34 @@ type Config struct {
 	// be inside Source, and should be on the same file system as the artifacts.
 	Dir string
 	// Mask are paths relative to Source, with forward slashes, that jobs must not
-	// see; directories end in a slash.
+	// see; directories end in a slash. A path that does not exist is ignored.
 	Mask []string
-	// Shared binds Source itself, read-write, into every job.
+	// Shared binds Source itself, read-write, into every job. Mask is without
+	// effect then, and so are the layers given to Mount: what an earlier job made
+	// is in the tree already.
 	Shared bool
+	// Tracked returns the paths that git tracks in Source, for
+	// [Patterns].Untracked. It is called at most once. Nil: not a git repository.
+	Tracked func() (map[string]bool, error)
 	// Warn is told once of a fall-back, such as a copy where overlay cannot be had.
 	Warn func(msg string)
 }
 
-// Manager makes workspaces. Its methods may be called concurrently.
-type Manager struct{ cfg Config }
-
-// New prepares the workspaces of a run: it checks the configuration and builds
-// the mask layer.
-func New(cfg Config) (*Manager, error) { return nil, errors.New("unimplemented") }
-
 // Patterns selects the files to collect. Patterns are doublestar globs relative
 // to the project; those under the project's path in the container are accepted.
 type Patterns struct {
-	Paths     []string
-	Exclude   []string
+	// Paths selects; a directory stands for all that is below it.
+	Paths []string
+	// Exclude drops a file whose whole path it matches. A directory's own path
+	// excludes nothing below the directory.
+	Exclude []string
+	// Untracked adds every file that git does not track, ignored ones included.
 	Untracked bool
 }
 
 // Manifest describes a set of collected artifacts.
 type Manifest struct {
+	// Files are sorted by path, bytewise, and hold the parents of every file.
 	Files []File `json:"files"`
 	// Size is the sum of the files' sizes in bytes.
 	Size int64 `json:"size"`
@@ -51,6 +60,7 @@ type Manifest struct {
 
 // File is one collected file, directory or symbolic link.
 type File struct {
+	// Path is relative to the project, with forward slashes. It need not be UTF-8.
 	Path string `json:"path"`
 	// Mode is as ls prints it in octal, type bits left out: 0644.
 	Mode uint32 `json:"mode"`
@@ -58,4 +68,25 @@ type File struct {
 	Type string `json:"type"`
 	Size int64  `json:"size,omitempty"`
 	Link string `json:"link,omitempty"`
+}
+
+// The values of File.Type.
+const (
+	typeFile    = "file"
+	typeDir     = "dir"
+	typeSymlink = "symlink"
+)
+
+// maxWarnings bounds Manifest.Warnings: a job may leave a million sockets.
+const maxWarnings = 100
+
+// warn adds a warning unless it is there already.
+func (m *Manifest) warn(msg string) {
+	switch n := len(m.Warnings); {
+	case slices.Contains(m.Warnings, msg):
+	case n < maxWarnings:
+		m.Warnings = append(m.Warnings, msg)
+	case n == maxWarnings:
+		m.Warnings = append(m.Warnings, "further warnings are left out")
+	}
 }

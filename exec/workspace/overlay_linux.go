@@ -1,0 +1,208 @@
+package workspace
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// overlay describes an overlay mount.
+type overlay struct {
+	// lower are the read-only layers, topmost first.
+	lower []string
+	upper string
+	// work must be empty, on the file system of upper, and new: the kernel refuses
+	// the work directory of an earlier volatile mount.
+	work string
+}
+
+// overlayMounter is a way of mounting an overlay.
+type overlayMounter struct {
+	// mount attaches o at the directory target.
+	mount func(o overlay, target string) error
+	// limit is the number of lower layers that it can do.
+	limit int
+}
+
+// overlayMounters are tried in this order.
+//
+// Both name a layer by a descriptor, /proc/self/fd/N: a path may then be of any
+// length and hold any byte (colons and commas separate mount options, and
+// fsconfig takes at most 255 bytes), and cannot become another one in between.
+var overlayMounters = []overlayMounter{
+	// Linux 6.7. The limit is OVL_MAX_STACK in fs/overlayfs/params.h.
+	{mount: mountFsopen, limit: 500},
+	// Options of mount(2) must fit into one page: 4096 / len("/proc/self/fd/1048576:")
+	// is 186, less what the other options need.
+	{mount: mountLegacy, limit: 150},
+}
+
+// overlayOptions: a redirect or a metadata-only copy would make the upper layer
+// depend on the layers below it, and it is collected from without them. An index
+// would refuse layers that an earlier mount has used.
+var overlayOptions = []string{"redirect_dir=off", "metacopy=off", "index=off"}
+
+// mountFsopen mounts through the new mount API, one call a layer.
+func mountFsopen(o overlay, target string) (err error) {
+	fsfd, err := unix.Fsopen("overlay", unix.FSOPEN_CLOEXEC)
+	if err != nil {
+		return fmt.Errorf("fsopen: %w", err)
+	}
+	defer func() { err = errors.Join(err, unix.Close(fsfd)) }()
+	for _, l := range o.lower {
+		if err := configDir(fsfd, "lowerdir+", l); err != nil {
+			return err
+		}
+	}
+	if err := configDir(fsfd, "upperdir", o.upper); err != nil {
+		return err
+	}
+	if err := configDir(fsfd, "workdir", o.work); err != nil {
+		return err
+	}
+	for _, option := range overlayOptions {
+		key, value, _ := strings.Cut(option, "=")
+		if err := unix.FsconfigSetString(fsfd, key, value); err != nil {
+			return fmt.Errorf("overlay option %s: %w%s", option, err, fsLog(fsfd))
+		}
+	}
+	if err := unix.FsconfigSetFlag(fsfd, "volatile"); err != nil {
+		return fmt.Errorf("overlay option volatile: %w%s", err, fsLog(fsfd))
+	}
+	if err := unix.FsconfigCreate(fsfd); err != nil {
+		return fmt.Errorf("make overlay: %w%s", err, fsLog(fsfd))
+	}
+	mfd, err := unix.Fsmount(fsfd, unix.FSMOUNT_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("mount overlay: %w%s", err, fsLog(fsfd))
+	}
+	defer func() { err = errors.Join(err, unix.Close(mfd)) }()
+	return attach(mfd, target)
+}
+
+// configDir sets an option whose value is a directory. The kernel looks the
+// directory up at once, so that the descriptor is not needed afterwards.
+func configDir(fsfd int, key, dir string) error {
+	fd, err := openDirPath(dir)
+	if err != nil {
+		return fmt.Errorf("open %s %q: %w", key, dir, err)
+	}
+	err = unix.FsconfigSetString(fsfd, key, fdPath(fd))
+	if err != nil {
+		err = fmt.Errorf("overlay option %s %q: %w%s", key, dir, err, fsLog(fsfd))
+	}
+	return errors.Join(err, unix.Close(fd))
+}
+
+// mountLegacy mounts through mount(2), for kernels before 6.7.
+func mountLegacy(o overlay, target string) (err error) {
+	var fds []int
+	defer func() {
+		for _, fd := range fds {
+			err = errors.Join(err, unix.Close(fd))
+		}
+	}()
+	name := func(dir string) string {
+		fd, openErr := openDirPath(dir)
+		if openErr != nil {
+			err = errors.Join(err, fmt.Errorf("open %q: %w", dir, openErr))
+			return ""
+		}
+		fds = append(fds, fd)
+		return fdPath(fd)
+	}
+	lower := make([]string, len(o.lower))
+	for i, l := range o.lower {
+		lower[i] = name(l)
+	}
+	options := append([]string{
+		"lowerdir=" + strings.Join(lower, ":"),
+		"upperdir=" + name(o.upper), "workdir=" + name(o.work), "volatile",
+	}, overlayOptions...)
+	on := name(target)
+	if err != nil {
+		return err
+	}
+	if err := unix.Mount("overlay", on, "overlay", 0, strings.Join(options, ",")); err != nil {
+		return fmt.Errorf("mount overlay: %w", err)
+	}
+	return nil
+}
+
+// bindShared binds dir on itself, as a mount of its own with shared propagation:
+// a container that binds it, rslave, sees what is mounted below it later. The
+// propagation is set before the mount is attached, so that no other mount
+// namespace ever holds a copy with which nothing is shared.
+func bindShared(dir string) (err error) {
+	fd, err := cloneTree(dir, 0)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, unix.Close(fd)) }()
+	attr := unix.MountAttr{Propagation: unix.MS_SHARED}
+	if err := unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH, &attr); err != nil {
+		return fmt.Errorf("share mount %q: %w", dir, err)
+	}
+	return attach(fd, dir)
+}
+
+// bindTree binds source, with the mounts below it, on target.
+func bindTree(source, target string) (err error) {
+	fd, err := cloneTree(source, unix.AT_RECURSIVE)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, unix.Close(fd)) }()
+	return attach(fd, target)
+}
+
+// cloneTree makes a detached bind mount of dir. It is private: were it a peer of
+// the mount it comes from, unmounting below the one would unmount below the other.
+func cloneTree(dir string, flags uint) (int, error) {
+	fd, err := unix.OpenTree(unix.AT_FDCWD, dir, unix.OPEN_TREE_CLONE|unix.O_CLOEXEC|unix.AT_SYMLINK_NOFOLLOW|flags)
+	if err != nil {
+		return -1, fmt.Errorf("clone mount %q: %w", dir, err)
+	}
+	attr := unix.MountAttr{Propagation: unix.MS_PRIVATE}
+	if err := unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH|flags, &attr); err != nil {
+		return -1, errors.Join(fmt.Errorf("make mount %q private: %w", dir, err), unix.Close(fd))
+	}
+	return fd, nil
+}
+
+// attach puts a detached mount on target.
+func attach(mfd int, target string) error {
+	fd, err := openDirPath(target)
+	if err != nil {
+		return fmt.Errorf("open mount point %q: %w", target, err)
+	}
+	err = unix.MoveMount(mfd, "", fd, "", unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH)
+	if err != nil {
+		err = fmt.Errorf("mount on %q: %w", target, err)
+	}
+	return errors.Join(err, unix.Close(fd))
+}
+
+// openDirPath opens a directory as a place only; its last element must not be a link.
+func openDirPath(dir string) (int, error) {
+	return openRetry(unix.AT_FDCWD, dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC)
+}
+
+func fdPath(fd int) string { return fmt.Sprintf("/proc/self/fd/%d", fd) }
+
+// fsLog returns what the kernel has to say about the last failure of a file
+// system context, one message a read(2).
+func fsLog(fsfd int) string {
+	var log strings.Builder
+	buf := make([]byte, 1024)
+	for {
+		n, err := unix.Read(fsfd, buf)
+		if err != nil || n == 0 {
+			return log.String()
+		}
+		// A message begins with its level: "e " is an error.
+		log.WriteString("; " + strings.TrimSpace(strings.TrimPrefix(string(buf[:n]), "e ")))
+	}
+}

@@ -1,0 +1,40 @@
+//go:build !linux
+
+package workspace
+
+import (
+	"errors"
+	"os"
+)
+
+var errUnsupported = errors.New("running jobs needs Linux")
+
+// Manager makes workspaces, on Linux.
+type Manager struct{}
+
+// New returns an error: workspaces need Linux.
+func New(Config) (*Manager, error) { return nil, errUnsupported }
+
+// Open returns an error: workspaces need Linux.
+func (*Manager) Open(string) (*Workspace, error) { return nil, errUnsupported }
+
+// Workspace is one job's tree, on Linux.
+type Workspace struct{}
+
+// Builds returns nothing: workspaces need Linux.
+func (*Workspace) Builds() string { return "" }
+
+// Mount returns an error: workspaces need Linux.
+func (*Workspace) Mount([]string) error { return errUnsupported }
+
+// Collect returns an error: workspaces need Linux.
+func (*Workspace) Collect(Patterns, string) (*Manifest, error) { return nil, errUnsupported }
+
+// Close does nothing.
+func (*Workspace) Close() error { return nil }
+
+// Remove removes dir and all that is in it. It is no error if dir does not exist.
+func Remove(dir string) error { return os.RemoveAll(dir) }
+
+// UnmountAll does nothing: nothing was mounted.
+func UnmountAll(string) error { return nil }
