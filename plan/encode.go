@@ -17,12 +17,14 @@ const (
 // Encode returns the canonical JSON of a valid plan: fields in the order of
 // their declaration, maps by key, two-space indent, LF, a newline at the end,
 // no HTML escapes. What holds only scalars, such as a row of batches or a need,
-// stands on one line where it fits. The error is a [ValidationError].
+// stands on one line where it fits; an object as a field does not, so that a
+// variable has a line of its own. The error is a [ValidationError].
 func Encode(p *Plan) ([]byte, error) {
 	if err := p.Validate(); err != nil {
 		return nil, err
 	}
 	out := *p
+	out.FormatVersion = FormatVersion
 	out.Stages = list(out.Stages)
 	out.Batches = list(out.Batches)
 	out.Jobs = list(out.Jobs)
@@ -35,6 +37,7 @@ func EncodeMap(m *SourceMap) ([]byte, error) {
 		return nil, err
 	}
 	out := *m
+	out.FormatVersion = FormatVersion
 	out.Files = list(out.Files)
 	out.Scripts = maps.Clone(out.Scripts)
 	if out.Scripts == nil {
@@ -83,7 +86,8 @@ func (l *layout) value(depth int, element bool) {
 		l.pos = scalarEnd(l.src, l.pos)
 		return
 	}
-	if end, ok := l.fits(open == '[' || element); ok {
+	template := bytes.HasPrefix(l.src[l.pos:], []byte(`{"template":`))
+	if end, ok := l.fits(open == '[' || element || template); ok {
 		l.line(end)
 		return
 	}

@@ -114,7 +114,7 @@ func (s scope) path() string {
 		return ""
 	}
 	path := s.up.path()
-	if path != "" && !strings.HasSuffix(path, ": ") && s.name[0] != '[' {
+	if path != "" && s.name != "" && s.name[0] != '[' && !strings.HasSuffix(path, ": ") {
 		path += "."
 	}
 	path += s.name

@@ -1,0 +1,212 @@
+package plan
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+const testScript = "#!/bin/sh\ntrue\n"
+
+func testScriptFor(path string) Script {
+	return Script{Path: path, SHA256: digest([]byte(testScript)), Shell: "sh"}
+}
+
+// simple returns a job that is valid by itself.
+func simple(name, stage string) Job {
+	return Job{
+		Name: name, Stage: stage,
+		Image:   Image{Name: Literal("docker.io/library/alpine:3.20")},
+		Script:  testScriptFor(ScriptPath(name)),
+		When:    "on_success",
+		Timeout: 3600,
+	}
+}
+
+// assemble makes a plan of jobs, which must be ordered by stage.
+func assemble(t testing.TB, jobs ...Job) *Plan {
+	t.Helper()
+	p := &Plan{
+		FormatVersion: FormatVersion,
+		Source:        ".gitlab-ci.yml",
+		Context:       Context{Ref: "main", RefType: "branch", Event: "push"},
+		Jobs:          jobs,
+	}
+	for i := range jobs {
+		if n := len(p.Stages); n == 0 || p.Stages[n-1] != jobs[i].Stage {
+			p.Stages = append(p.Stages, jobs[i].Stage)
+		}
+	}
+	var err error
+	if p.Batches, err = Levels(p.Stages, p.Jobs); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// full returns a valid plan in which every field of the language is used.
+func full(t testing.TB) *Plan {
+	t.Helper()
+	build := simple("build", "build")
+	build.Artifacts = &Artifacts{
+		Name:      &Text{Value: "app-${CI_COMMIT_SHA}", Template: true},
+		Paths:     []Text{Literal("dist/"), Literal("*.log")},
+		Exclude:   []Text{Literal("dist/tmp/**/*")},
+		Untracked: true,
+		When:      "always",
+		ExpireIn:  86400,
+		Reports:   map[string][]Text{"junit": {Literal("junit.xml")}, "dotenv": {Literal("build.env")}},
+	}
+	lint := simple("lint", "build")
+	after := testScriptFor(AfterScriptPath("test: [3.11, sqlite]"))
+	test := Job{
+		Name: "test: [3.11, sqlite]", Stage: "test",
+		Image: Image{
+			Name: Literal("docker.io/library/python:3.11"), Entrypoint: []string{""},
+			User: "1000:1000", PullPolicy: []string{"always", "if-not-present"},
+		},
+		Services: []Service{{
+			Image: Image{Name: Literal("docker.io/library/postgres:15")},
+			Alias: []string{"db"}, Command: []string{"postgres", "-c", "fsync=off"},
+			Variables: Variables{{"POSTGRES_PASSWORD", Literal("x")}},
+		}},
+		Variables:             Variables{{"APP", Literal("a <b> & 'c'\n")}, {"WHO", Text{"${GITLAB_USER_NAME} $$", true}}},
+		Secrets:               []string{"TOKEN"},
+		Reads:                 []string{"EDITOR", "HOME"},
+		Script:                testScriptFor(ScriptPath("test: [3.11, sqlite]")),
+		AfterScript:           &after,
+		Needs:                 []Need{{Job: "build", Artifacts: true}, {Job: "lint", Optional: true}},
+		Inputs:                &Inputs{Jobs: []string{"build"}},
+		Artifacts:             &Artifacts{Untracked: true, When: "on_success"},
+		Caches:                []Cache{{Key: Literal("pip"), FallbackKeys: []Text{Literal("default")}, Paths: []Text{Literal(".cache/")}, Untracked: true, Policy: Literal("pull-push"), When: "on_success"}},
+		DotenvFrom:            []string{"build"},
+		When:                  "delayed",
+		StartIn:               60,
+		AllowFailureExitCodes: []int{3, 137},
+		Retry:                 &Retry{Max: 2, When: []string{"script_failure"}, ExitCodes: []int{1}},
+		Timeout:               600,
+		ResourceGroup:         "db",
+		Environment:           &Environment{Name: Literal("review/x"), URL: &Text{Value: "https://x.example"}, Action: "start"},
+		Resources:             &Resources{CPUs: 1.5, Memory: 1 << 30, Disk: 1 << 31, PIDs: 100},
+		Privileged:            true,
+		Matrix:                Variables{{"DB", Literal("sqlite")}, {"PY", Literal("3.11")}},
+		Coverage:              `TOTAL.*?(\d+)%`,
+		Interruptible:         true,
+	}
+	deploy := simple("deploy", "deploy")
+	deploy.AfterStages = true
+	deploy.Inputs = &Inputs{EarlierStages: true}
+	deploy.AllowFailure = true
+	p := assemble(t, build, lint, test, deploy)
+	p.Name = "demo"
+	value := "web"
+	p.Context.Options = map[string]string{"artifacts": "needs"}
+	p.Context.Given = []string{"APP"}
+	p.Context.Read = map[string]*string{"KIND": &value, "NONE": nil}
+	p.Variables = ContextVariables(p.Context)
+	p.Excluded = []Excluded{{Name: "nightly", Stage: "test", Reason: "rules: no rule matched", Rule: `if: $CI_PIPELINE_SOURCE == "schedule"`}}
+	p.Warnings = []Warning{{Code: "CIC2107", Job: "deploy", Message: "tags have no effect"}}
+	return p
+}
+
+func TestFullIsValidAndFull(t *testing.T) {
+	p := full(t)
+	if err := p.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	used := make(map[string]bool)
+	eachField(reflect.ValueOf(p).Elem(), "", func(path string, v reflect.Value) {
+		if !v.IsZero() {
+			used[generic(path)] = true
+		} else if _, ok := used[generic(path)]; !ok {
+			used[generic(path)] = false
+		}
+	})
+	for path, ok := range used {
+		if !ok && !strings.HasSuffix(path, ".Template") && !strings.HasPrefix(path, ".Jobs.Services.Image.") {
+			t.Errorf("no value for %s: the tests that go over all fields would miss it", path)
+		}
+	}
+}
+
+// eachField calls visit for every settable field and element below v.
+func eachField(v reflect.Value, path string, visit func(path string, v reflect.Value)) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() {
+			eachField(v.Elem(), path, visit)
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			field := path + "." + v.Type().Field(i).Name
+			visit(field, v.Field(i))
+			eachField(v.Field(i), field, visit)
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			element := fmt.Sprintf("%s[%d]", path, i)
+			visit(element, v.Index(i))
+			eachField(v.Index(i), element, visit)
+		}
+	}
+}
+
+// generic drops indices from a path.
+func generic(path string) string {
+	var out []rune
+	depth := 0
+	for _, r := range path {
+		switch {
+		case r == '[':
+			depth++
+		case r == ']':
+			depth--
+		case depth == 0:
+			out = append(out, r)
+		}
+	}
+	return string(out)
+}
+
+// randomPlan returns a valid plan of some jobs in some stages.
+func randomPlan(t testing.TB, r *rand.Rand) *Plan {
+	t.Helper()
+	stages := 1 + r.IntN(5)
+	var jobs []Job
+	for s := range stages {
+		for range 1 + r.IntN(6) {
+			j := simple(fmt.Sprintf("j%d", len(jobs)), fmt.Sprintf("s%d", s))
+			if r.IntN(2) == 0 {
+				j.Artifacts = &Artifacts{Paths: []Text{Literal("out/" + j.Name)}, When: "on_success"}
+			}
+			switch r.IntN(3) {
+			case 0:
+				j.AfterStages = true
+			case 1:
+				for k := range jobs {
+					if r.IntN(4) == 0 {
+						j.Needs = append(j.Needs, Need{Job: jobs[k].Name, Artifacts: r.IntN(4) > 0})
+					}
+				}
+				r.Shuffle(len(j.Needs), func(a, b int) { j.Needs[a], j.Needs[b] = j.Needs[b], j.Needs[a] })
+			}
+			jobs = append(jobs, j)
+		}
+	}
+	p := assemble(t, jobs...)
+	g, err := NewGraph(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range p.Jobs {
+		for _, k := range g.Producers(i) {
+			if p.Jobs[i].Inputs == nil {
+				p.Jobs[i].Inputs = &Inputs{}
+			}
+			p.Jobs[i].Inputs.Jobs = append(p.Jobs[i].Inputs.Jobs, p.Jobs[k].Name)
+		}
+	}
+	return p
+}
