@@ -1,5 +1,183 @@
-// Package cmd is the command line: one file a subcommand, flags -> one call -> print.
+// Package cmd is the command line: one file a subcommand, flags -> one call ->
+// print. It is the only place that reads the environment, the working directory,
+// the clock and git; everything below takes values.
+//
+// Read cmd.go for the way in and the exit codes, then the file of a subcommand.
 package cmd
 
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+)
+
+// Exit codes, the same for every subcommand.
+const (
+	exitOK        = 0
+	exitFailed    = 1 // a job failed, or --exit-code found a difference
+	exitUsage     = 2
+	exitInvalid   = 3 // the pipeline or the plan
+	exitSystem    = 4 // containerd, a pull, the disk
+	exitPolicy    = 6 // refused by policy
+	exitIntegrity = 7 // a script does not match its plan
+)
+
+// exitError ends a command with a code. A nil err means that everything has
+// been said already.
+type exitError struct {
+	code int
+	err  error
+	help string
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return ""
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+func fail(code int, err error) error { return &exitError{code: code, err: err} }
+
+func usage(format string, args ...any) error {
+	return &exitError{code: exitUsage, err: fmt.Errorf(format, args...)}
+}
+
 // Main runs cic with the arguments of the process and returns its exit code.
-func Main() int { return 0 }
+func Main() int {
+	return run(context.Background(), os.Args, os.Stdin, os.Stdout, os.Stderr)
+}
+
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	app := newApp(stdin, stdout, stderr)
+	args, err := flagsFirst(app, args)
+	if err == nil {
+		err = app.RunContext(ctx, args)
+	}
+	return report(stderr, err)
+}
+
+// report prints an error, if it has not been printed yet, and returns the code.
+func report(stderr io.Writer, err error) int {
+	if err == nil {
+		return exitOK
+	}
+	var e *exitError
+	if !errors.As(err, &e) {
+		// Whatever the flag parser reports is a mistake in the command line.
+		e = &exitError{code: exitUsage, err: err}
+	}
+	if msg := e.Error(); msg != "" {
+		fmt.Fprintf(stderr, "cic: error: %s\n", msg)
+	}
+	if e.help != "" {
+		fmt.Fprintf(stderr, "cic: help: %s\n", e.help)
+	}
+	return e.code
+}
+
+func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
+	return &cli.App{
+		Name:  "cic",
+		Usage: "compile a CI pipeline to a plan, and run the plan",
+		Description: "cic compile turns a GitLab-style pipeline into a static plan: plan.json and one shell\n" +
+			"script a job. cic exec runs a plan in containers. cic run does both.",
+		Version:         version(),
+		Reader:          stdin,
+		Writer:          stdout,
+		ErrWriter:       stderr,
+		HideHelpCommand: true,
+		Commands: []*cli.Command{
+			compileCommand(), execCommand(), runCommand(), showCommand(), diffCommand(), imageCommand(), versionCommand(),
+		},
+		CommandNotFound: func(c *cli.Context, name string) {},
+		Action: func(c *cli.Context) error {
+			if c.Args().Present() {
+				return usage("unknown command %q; cic --help lists them", c.Args().First())
+			}
+			return cli.ShowAppHelp(c)
+		},
+		OnUsageError:   func(c *cli.Context, err error, _ bool) error { return usage("%v", err) },
+		ExitErrHandler: func(*cli.Context, error) {}, // report does it
+	}
+}
+
+// flagsFirst moves the flags of a subcommand before its arguments: urfave/cli
+// stops reading flags at the first argument, users do not.
+func flagsFirst(app *cli.App, args []string) ([]string, error) {
+	if len(args) < 2 {
+		return args, nil
+	}
+	out, rest := args[:1:1], args[1:]
+	commands := app.Commands
+	var cmd *cli.Command
+	for len(rest) > 0 {
+		next := find(commands, rest[0])
+		if next == nil {
+			break
+		}
+		cmd, commands = next, next.Subcommands
+		out, rest = append(out, rest[0]), rest[1:]
+	}
+	if cmd == nil || len(cmd.Subcommands) > 0 {
+		return args, nil
+	}
+	var flags, positional []string
+	for i := 0; i < len(rest); i++ {
+		arg := rest[i]
+		if arg == "--" {
+			positional = append(positional, rest[i+1:]...)
+			break
+		}
+		if len(arg) < 2 || arg[0] != '-' {
+			positional = append(positional, arg)
+			continue
+		}
+		flags = append(flags, arg)
+		if takesValue(cmd, arg) {
+			if i+1 == len(rest) {
+				return nil, usage("flag %s needs a value", arg)
+			}
+			i++
+			flags = append(flags, rest[i])
+		}
+	}
+	out = append(out, flags...)
+	if len(positional) > 0 {
+		out = append(append(out, "--"), positional...)
+	}
+	return out, nil
+}
+
+func find(commands []*cli.Command, name string) *cli.Command {
+	for _, c := range commands {
+		if c.HasName(name) {
+			return c
+		}
+	}
+	return nil
+}
+
+// takesValue reports whether the argument is a flag whose value is the next one.
+func takesValue(cmd *cli.Command, arg string) bool {
+	name := strings.TrimLeft(arg, "-")
+	if strings.Contains(name, "=") {
+		return false
+	}
+	for _, f := range cmd.Flags {
+		for _, n := range f.Names() {
+			if n == name {
+				_, boolean := f.(*cli.BoolFlag)
+				return !boolean
+			}
+		}
+	}
+	return false
+}

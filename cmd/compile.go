@@ -1,0 +1,307 @@
+package cmd
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+
+	"github.com/rogpeppe/go-internal/diff"
+	"github.com/urfave/cli/v2"
+
+	"github.com/cic-ci/cic/compile"
+	"github.com/cic-ci/cic/compile/syntax"
+	"github.com/cic-ci/cic/plan"
+)
+
+func compileCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "compile",
+		Usage:     "compile a pipeline to a plan and its scripts",
+		ArgsUsage: "[FILE]",
+		Description: "FILE is .gitlab-ci.yml, else pipeline.yml, of the project unless given.\n" +
+			"Nothing is written unless all of it is.\n\n" +
+			"Example:\n   cic compile -o plan && git diff plan\n   cic compile --check plan",
+		Flags: append([]cli.Flag{
+			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write plan.json, plan.map.json and jobs/ to `DIR`"},
+			&cli.StringFlag{Name: "check", Usage: "write nothing; fail with a diff if the plan in `DIR` is stale"},
+		}, compileFlags()...),
+		Action: func(c *cli.Context) error {
+			if (c.String("output") == "") == (c.String("check") == "") {
+				return usage("compile needs either -o DIR or --check DIR")
+			}
+			file, err := oneFile(c)
+			if err != nil {
+				return err
+			}
+			_, result, err := compileProject(c, file)
+			if err != nil {
+				return err
+			}
+			if dir := c.String("check"); dir != "" {
+				return checkPlan(c.App.Writer, dir, result)
+			}
+			dir := c.String("output")
+			if err := plan.WriteDir(dir, result.Plan, result.Scripts, result.Map); err != nil {
+				return fail(exitSystem, err)
+			}
+			_, err = fmt.Fprintf(c.App.Writer, "%s: %s\n", filepath.ToSlash(filepath.Join(dir, "plan.json")), summary(result.Plan))
+			return err
+		},
+	}
+}
+
+// compileFlags are the flags that change what a compilation means.
+func compileFlags() []cli.Flag {
+	return []cli.Flag{
+		projectFlag(),
+		&cli.StringFlag{Name: "ref", Usage: "compile for this `BRANCH` instead of the one that is checked out"},
+		&cli.StringFlag{Name: "tag", Usage: "compile for this `TAG`"},
+		&cli.StringFlag{Name: "event", Value: "push", Usage: "the pipeline's `SOURCE`: push, web, schedule, api, trigger"},
+		&cli.StringSliceFlag{Name: "var", Usage: "set a variable, `NAME=VALUE`; it beats those of the file"},
+		&cli.StringFlag{Name: "default-image", Usage: "the `IMAGE` of jobs that name none (default: python:3.11)"},
+		&cli.StringFlag{Name: "artifacts", Value: "upstream", Usage: "a job with needs sees the artifacts of everything `upstream`, or of its needs alone (needs)"},
+		&cli.BoolFlag{Name: "posix", Usage: "refuse scripts that need bash"},
+	}
+}
+
+func projectFlag() cli.Flag {
+	return &cli.StringFlag{Name: "project", Aliases: []string{"C"}, Value: ".", Usage: "the project's `DIR`"}
+}
+
+// oneFile returns the FILE argument, empty if there is none.
+func oneFile(c *cli.Context) (string, error) {
+	if c.Args().Len() > 1 {
+		return "", usage("%s takes one FILE, got %q too", c.Command.Name, c.Args().Get(1))
+	}
+	return c.Args().First(), nil
+}
+
+// compileProject reads the pipeline file and compiles it, printing all
+// diagnostics. file may be empty.
+func compileProject(c *cli.Context, file string) (*project, *compile.Result, error) {
+	p, err := openProject(c.Context, c.String("project"))
+	if err != nil {
+		return nil, nil, fail(exitInvalid, err)
+	}
+	name, data, err := readPipeline(c.Context, p, file)
+	if err != nil {
+		return nil, nil, err
+	}
+	o := compile.Options{
+		Source: name, Data: data,
+		Ref: p.ref, Tag: p.tag, Event: c.String("event"),
+		Predefined:   p.facts,
+		DefaultImage: c.String("default-image"),
+		Artifacts:    c.String("artifacts"),
+		POSIX:        c.Bool("posix"),
+	}
+	if err := refOptions(c, p, &o); err != nil {
+		return nil, nil, err
+	}
+	if o.Artifacts != "upstream" && o.Artifacts != "needs" {
+		return nil, nil, usage("--artifacts is upstream or needs, not %q", o.Artifacts)
+	}
+	if o.Given, err = givenVariables(c.StringSlice("var")); err != nil {
+		return nil, nil, err
+	}
+	result, diagnostics := compile.Compile(o)
+	if err := printDiagnostics(c.App.ErrWriter, diagnostics, name, data); err != nil {
+		return nil, nil, err
+	}
+	return p, result, nil
+}
+
+func refOptions(c *cli.Context, p *project, o *compile.Options) error {
+	switch {
+	case c.IsSet("ref") && c.IsSet("tag"):
+		return usage("--ref and --tag exclude each other")
+	case c.IsSet("ref"):
+		o.Ref, o.Tag = c.String("ref"), false
+	case c.IsSet("tag"):
+		o.Ref, o.Tag = c.String("tag"), true
+	case !p.git:
+		fmt.Fprintf(c.App.ErrWriter, "cic: warning: %s is not in a git repository: the branch is taken to be \"main\" (--ref sets another)\n", quotePath(c.String("project")))
+	}
+	if o.Ref == "" {
+		return usage("the branch or tag name must not be empty")
+	}
+	return nil
+}
+
+func quotePath(path string) string {
+	if path == "." {
+		return "this directory"
+	}
+	return fmt.Sprintf("%q", path)
+}
+
+func givenVariables(list []string) (map[string]string, error) {
+	given := map[string]string{}
+	for _, v := range list {
+		name, value, ok := strings.Cut(v, "=")
+		if !ok || !plan.IsIdentifier(name) {
+			return nil, usage("--var wants NAME=VALUE, got %q", v)
+		}
+		if strings.ContainsRune(value, 0) {
+			return nil, usage("--var %s: the value holds a NUL byte", name)
+		}
+		given[name] = value
+	}
+	return given, nil
+}
+
+// readPipeline finds and reads the pipeline file. The name returned is the one
+// given, or relative to the project where it was found there.
+func readPipeline(ctx context.Context, p *project, file string) (name string, data []byte, err error) {
+	if file != "" {
+		data, err = readRegular(file)
+		if err != nil {
+			return "", nil, fail(exitInvalid, err)
+		}
+		return filepath.ToSlash(file), data, nil
+	}
+	for _, name := range []string{".gitlab-ci.yml", "pipeline.yml"} {
+		data, err := readRegular(filepath.Join(p.dir, name))
+		if err == nil {
+			return name, data, nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return "", nil, fail(exitInvalid, err)
+		}
+	}
+	e := &exitError{code: exitInvalid, err: fmt.Errorf("%s holds neither .gitlab-ci.yml nor pipeline.yml", p.dir)}
+	if top := p.line(ctx, "rev-parse", "--show-toplevel"); p.git && top != p.dir {
+		e.help = fmt.Sprintf("the repository's root is %s: run cic there, or name it with --project", top)
+	}
+	return "", nil, e
+}
+
+// readRegular reads a regular file; a FIFO or a device would block or never end.
+func readRegular(name string) ([]byte, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a regular file", name)
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	// The parser's own limit is lower and says so at its place.
+	return io.ReadAll(io.LimitReader(f, 16<<20))
+}
+
+// printDiagnostics prints warnings and errors; the error it returns, if any
+// diagnostic is an error, says how many there were.
+func printDiagnostics(w io.Writer, list syntax.ErrorList, name string, data []byte) error {
+	if len(list) == 0 {
+		return nil
+	}
+	var b bytes.Buffer
+	if err := list.Render(&b, map[string][]byte{name: data}, syntax.RenderOptions{Color: colorTerminal(w)}); err != nil {
+		return err
+	}
+	if _, err := w.Write(b.Bytes()); err != nil {
+		return err
+	}
+	if !list.HasErrors() {
+		return nil
+	}
+	n := 0
+	for _, e := range list {
+		if e.Severity == syntax.SeverityError {
+			n++
+		}
+	}
+	return fail(exitInvalid, fmt.Errorf("%s does not compile: %s", name, count(n, "error")))
+}
+
+func summary(p *plan.Plan) string {
+	s := fmt.Sprintf("%s in %s", count(len(p.Jobs), "job"), count(len(p.Batches), "batch"))
+	if n := len(p.Excluded); n > 0 {
+		s += fmt.Sprintf(", %d excluded", n)
+	}
+	return s
+}
+
+func count(n int, noun string) string {
+	switch {
+	case n == 1:
+		return "1 " + noun
+	case strings.HasSuffix(noun, "ch"):
+		noun += "e"
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// checkPlan compares what a compilation made with the plan in dir.
+func checkPlan(w io.Writer, dir string, r *compile.Result) error {
+	planJSON, err := plan.Encode(r.Plan)
+	if err != nil {
+		return fail(exitSystem, err)
+	}
+	mapJSON, err := plan.EncodeMap(r.Map)
+	if err != nil {
+		return fail(exitSystem, err)
+	}
+	want := map[string][]byte{"plan.json": planJSON, "plan.map.json": mapJSON}
+	for path, text := range r.Scripts {
+		want[path] = text
+	}
+	have, err := readPlanFiles(dir)
+	if err != nil {
+		return fail(exitInvalid, err)
+	}
+	var paths []string
+	for path := range want {
+		paths = append(paths, path)
+	}
+	for path := range have {
+		if _, ok := want[path]; !ok {
+			paths = append(paths, path)
+		}
+	}
+	sort.Strings(paths)
+	stale := 0
+	for _, path := range paths {
+		if d := diff.Diff("a/"+path, have[path], "b/"+path, want[path]); d != nil {
+			stale++
+			if _, err := w.Write(d); err != nil {
+				return err
+			}
+		}
+	}
+	if stale > 0 {
+		return &exitError{code: exitFailed, err: fmt.Errorf("the plan in %s is stale: %s differ", dir, count(stale, "file")),
+			help: "cic compile -o " + dir}
+	}
+	return nil
+}
+
+// readPlanFiles reads the files of a plan directory by path; a directory that
+// does not exist holds none.
+func readPlanFiles(dir string) (map[string][]byte, error) {
+	files := map[string][]byte{}
+	for _, pattern := range []string{"plan.json", "plan.map.json", "jobs/*"} {
+		names, err := fs.Glob(os.DirFS(dir), pattern)
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range names {
+			if files[name], err = readRegular(filepath.Join(dir, filepath.FromSlash(name))); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return files, nil
+}

@@ -1,0 +1,172 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/cic-ci/cic/exec"
+	"github.com/cic-ci/cic/exec/containerd"
+	"github.com/cic-ci/cic/exec/workspace"
+	"github.com/cic-ci/cic/plan"
+)
+
+// runtimeFlags say which containerd to use, and which images.
+func runtimeFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "address", EnvVars: []string{"CONTAINERD_ADDRESS"}, Usage: "the `SOCKET` of a containerd (default: the system's, else a private one)"},
+		&cli.StringSliceFlag{Name: "image", Usage: "map images, `PATTERN=TARGET`; TARGET is a reference, oci:PATH, docker-archive:FILE, rootfs:DIR or host"},
+		&cli.StringFlag{Name: "state-dir", EnvVars: []string{"CIC_STATE_DIR"}, Usage: "keep runs and images in `DIR`"},
+	}
+}
+
+// stateDir is where cic keeps its state, an absolute path: the flag, else
+// /var/lib/cic for root, else $XDG_STATE_HOME/cic or ~/.local/state/cic (XDG
+// Base Directory Specification).
+func stateDir(c *cli.Context) (string, error) {
+	dir := c.String("state-dir")
+	switch {
+	case dir != "":
+	case os.Geteuid() == 0:
+		dir = "/var/lib/cic"
+	case filepath.IsAbs(os.Getenv("XDG_STATE_HOME")):
+		dir = filepath.Join(os.Getenv("XDG_STATE_HOME"), "cic")
+	default:
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return "", &exitError{code: exitSystem, err: fmt.Errorf("no place for the state directory: %w", err), help: "name one with --state-dir or CIC_STATE_DIR"}
+		}
+		dir = filepath.Join(home, ".local", "state", "cic")
+	}
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return "", fail(exitSystem, err)
+	}
+	return abs, nil
+}
+
+// openRuntime connects to containerd. dir is nil where no job is to run.
+func openRuntime(ctx context.Context, c *cli.Context, dir *exec.RunDir) (*containerd.Runtime, error) {
+	state, err := stateDir(c)
+	if err != nil {
+		return nil, err
+	}
+	cfg := containerd.Config{
+		Address:  c.String("address"),
+		StateDir: state,
+		Network:  c.String("network"),
+		Warn:     warner(c.App.ErrWriter),
+		Progress: func(msg string) { fmt.Fprintf(c.App.ErrWriter, "cic: %s\n", msg) },
+	}
+	if dir != nil {
+		cfg.RunID, cfg.RunDir = dir.ID, filepath.Join(dir.Dir, "work")
+	}
+	for _, m := range c.StringSlice("image") {
+		mapping, err := containerd.ParseMapping(m)
+		if err != nil {
+			return nil, usage("--image: %v", err)
+		}
+		cfg.Images = append(cfg.Images, mapping)
+	}
+	r, err := containerd.Open(ctx, cfg)
+	if err != nil {
+		return nil, execError(err)
+	}
+	return r, nil
+}
+
+// withRuntime calls do with a connection that can only manage images.
+func withRuntime(c *cli.Context, do func(*containerd.Runtime) error) error {
+	r, err := openRuntime(c.Context, c, nil)
+	if err != nil {
+		return err
+	}
+	err = do(r)
+	if closeErr := r.Close(); closeErr != nil && err == nil {
+		err = execError(closeErr)
+	}
+	return err
+}
+
+// executeInContainers runs a plan on containerd, after it has cleared away what
+// runs that died have left.
+func executeInContainers(ctx context.Context, c *cli.Context, p *project, e *exec.Executor, pl *plan.Plan, scripts func(plan.Script) ([]byte, error)) (result *exec.Result, err error) {
+	manager, err := workspaces(ctx, c, p, e.RunDir)
+	if err != nil {
+		return nil, err
+	}
+	r, err := openRuntime(ctx, c, e.RunDir)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	if err := sweep(ctx, c, r); err != nil {
+		warner(c.App.ErrWriter)(fmt.Sprintf("what an earlier run left could not be removed: %v", err))
+	}
+	e.Runtime, e.Workspaces = r, manager
+	return e.Run(ctx, pl, scripts)
+}
+
+// sweep removes what runs have left whose cic is dead.
+func sweep(ctx context.Context, c *cli.Context, r *containerd.Runtime) error {
+	state, err := stateDir(c)
+	if err != nil {
+		return err
+	}
+	dead, err := exec.DeadRuns(state)
+	if err != nil || len(dead) == 0 {
+		return err
+	}
+	ids := make([]string, len(dead))
+	for i, d := range dead {
+		ids[i] = d.ID
+	}
+	if err := r.Sweep(ctx, ids); err != nil {
+		for _, d := range dead {
+			err = errors.Join(err, d.Close())
+		}
+		return err
+	}
+	for _, d := range dead {
+		err = errors.Join(err, d.Bury(time.Now()))
+	}
+	return err
+}
+
+// overlays makes a [workspace.Manager] an [exec.Workspaces].
+type overlays struct{ *workspace.Manager }
+
+func (o overlays) Open(id string) (exec.Workspace, error) { return o.Manager.Open(id) }
+
+func workspaces(ctx context.Context, c *cli.Context, p *project, dir *exec.RunDir) (exec.Workspaces, error) {
+	cfg := workspace.Config{Source: p.dir, Dir: dir.WorkspacesDir(), Warn: warner(c.App.ErrWriter)}
+	switch mode := c.String("workspace"); mode {
+	case "isolated":
+	case "shared":
+		cfg.Shared = true
+	default:
+		return nil, usage("--workspace is isolated or shared, not %q", mode)
+	}
+	switch source := c.String("source"); source {
+	case "all":
+	case "clean":
+		mask, err := p.ignored(ctx)
+		if err != nil {
+			return nil, fail(exitSystem, err)
+		}
+		cfg.Mask = mask
+	default:
+		return nil, usage("--source is clean or all, not %q", source)
+	}
+	cfg.Tracked = func() (map[string]bool, error) { return p.tracked(ctx) }
+	manager, err := workspace.New(cfg)
+	if err != nil {
+		return nil, fail(exitSystem, err)
+	}
+	return overlays{manager}, nil
+}

@@ -1,0 +1,172 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/cic-ci/cic/exec"
+	"github.com/cic-ci/cic/plan"
+)
+
+func execCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "exec",
+		Usage:     "run a plan in containers",
+		ArgsUsage: "PLAN [JOB...]",
+		Description: "PLAN is a plan.json or the directory that holds it. With JOB, those jobs and what they\n" +
+			"need. The first Ctrl-C stops the jobs in order, the second kills them.\n\n" +
+			"Example:\n   cic exec plan\n   cic exec plan unit-tests --image 'python:*=host'",
+		Flags: append([]cli.Flag{projectFlag()}, execFlags()...),
+		Action: func(c *cli.Context) error {
+			if !c.Args().Present() {
+				return usage("exec takes PLAN and perhaps JOBs")
+			}
+			d, err := readPlan(c, c.Args().First())
+			if err != nil {
+				return err
+			}
+			p, err := openProject(c.Context, c.String("project"))
+			if err != nil {
+				return fail(exitInvalid, err)
+			}
+			return withRun(c, func(dir *exec.RunDir) error {
+				return execute(c, p, dir, d.Plan, d.Script, c.Args().Tail())
+			})
+		},
+	}
+}
+
+// execFlags are the flags of exec that run has too.
+func execFlags() []cli.Flag {
+	return append([]cli.Flag{
+		&cli.IntFlag{Name: "jobs", Aliases: []string{"j"}, Usage: "run at most `N` jobs at once (default: twice the processors)"},
+		&cli.StringFlag{Name: "workspace", Value: "isolated", Usage: "isolated: a job's changes are its own; shared: the project itself, writable"},
+		&cli.StringFlag{Name: "source", Value: "clean", Usage: "clean: jobs do not see what git ignores; all: they do"},
+		&cli.StringFlag{Name: "network", Value: "host", Usage: "host: the machine's network; none: loopback only"},
+		&cli.BoolFlag{Name: "ignore-unsupported", Usage: "warn about what cannot be carried out yet, and go on without it"},
+		&cli.BoolFlag{Name: "dry-run", Usage: "run nothing; print what would run, in order"},
+	}, runtimeFlags()...)
+}
+
+// withRun calls do with the directory of a new run, nil for a dry run.
+func withRun(c *cli.Context, do func(*exec.RunDir) error) (err error) {
+	if c.Bool("dry-run") {
+		return do(nil)
+	}
+	state, err := stateDir(c)
+	if err != nil {
+		return err
+	}
+	dir, err := exec.CreateRun(state, exec.NewRunID(time.Now()))
+	if err != nil {
+		return fail(exitSystem, err)
+	}
+	defer func() {
+		if closeErr := dir.Close(); closeErr != nil && err == nil {
+			err = fail(exitSystem, closeErr)
+		}
+	}()
+	return do(dir)
+}
+
+// execute runs a plan and prints the run. names select jobs; none means all.
+func execute(c *cli.Context, p *project, dir *exec.RunDir, pl *plan.Plan, scripts func(plan.Script) ([]byte, error), names []string) error {
+	var err error
+	if len(names) > 0 {
+		if pl, err = exec.Select(pl, names); err != nil {
+			return usage("%v", err)
+		}
+	}
+	if err := checkSupported(c, pl); err != nil {
+		return err
+	}
+	ctx, kill, stop := onSignals(c.Context, c.App.ErrWriter)
+	defer stop()
+	out := c.App.Writer
+	e := &exec.Executor{
+		Now:       time.Now,
+		Jobs:      c.Int("jobs"),
+		Variables: p.facts,
+		RunDir:    dir,
+		Kill:      kill,
+		Observer:  exec.NewTextView(out, colorTerminal(out)).Observe,
+	}
+	var result *exec.Result
+	if dir == nil {
+		e.Runtime, e.Workspaces, e.Jobs = exec.DryRun{}, exec.DryRun{}, 1
+		result, err = e.Run(ctx, pl, scripts)
+	} else {
+		fmt.Fprintf(out, "Run: %s\n", dir.ID)
+		result, err = executeInContainers(ctx, c, p, e, pl, scripts)
+	}
+	if code, ok := signalCode(ctx, result, err); ok {
+		return &exitError{code: code}
+	}
+	if err != nil {
+		return execError(err)
+	}
+	if code := result.ExitCode(); code != exitOK {
+		return &exitError{code: code}
+	}
+	return nil
+}
+
+// signalCode is the exit code of a run that a signal ended, if one did.
+func signalCode(ctx context.Context, result *exec.Result, err error) (int, bool) {
+	var sig interrupted
+	if !errors.As(context.Cause(ctx), &sig) {
+		return 0, false
+	}
+	if err == nil && result != nil && !result.Interrupted {
+		return 0, false
+	}
+	return sig.exitCode(), true
+}
+
+// checkSupported refuses, or with a flag warns about, what the plan holds and
+// the executor cannot do.
+func checkSupported(c *cli.Context, pl *plan.Plan) error {
+	missing := exec.Unsupported(pl)
+	if len(missing) == 0 {
+		return nil
+	}
+	word := "error"
+	if c.Bool("ignore-unsupported") {
+		word = "warning"
+	}
+	for _, m := range missing {
+		fmt.Fprintf(c.App.ErrWriter, "cic: %s: not carried out yet: %s\n", word, m)
+	}
+	if word == "warning" {
+		return nil
+	}
+	return &exitError{code: exitInvalid, err: errors.New("the plan needs what this version of cic exec cannot do"),
+		help: "--ignore-unsupported runs the plan without it"}
+}
+
+// execError gives an error of the executor its exit code and its help.
+func execError(err error) error {
+	var policy *exec.PolicyError
+	if errors.As(err, &policy) {
+		return fail(exitPolicy, err)
+	}
+	var integrity *plan.IntegrityError
+	if errors.As(err, &integrity) {
+		return fail(exitIntegrity, err)
+	}
+	var e *exec.Error
+	if errors.As(err, &e) {
+		return &exitError{code: exitSystem, err: err, help: e.Help}
+	}
+	return fail(exitSystem, err)
+}
+
+// warner prints warnings of the layers below.
+func warner(w io.Writer) func(string) {
+	return func(msg string) { fmt.Fprintf(w, "cic: warning: %s\n", msg) }
+}

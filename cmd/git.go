@@ -1,0 +1,206 @@
+package cmd
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/cic-ci/cic/plan"
+)
+
+// project is what git knows about the directory that a pipeline runs in.
+type project struct {
+	dir string // absolute
+	git bool   // dir is in a git work tree
+	// ref is the branch, or the tag on a detached head that has one; "HEAD" on
+	// any other detached head, so that no rule takes it for a branch.
+	ref string
+	tag bool
+	// facts are the predefined variables that come from the checkout.
+	facts map[string]string
+}
+
+// openProject reads the state of the checkout. A directory outside git is a
+// project too: its branch is taken to be main.
+func openProject(ctx context.Context, dir string) (*project, error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	if abs, err = filepath.EvalSymlinks(abs); err != nil {
+		return nil, err
+	}
+	p := &project{dir: abs, ref: "main", facts: map[string]string{}}
+	if out, err := p.run(ctx, "rev-parse", "--is-inside-work-tree"); err == nil && strings.TrimSpace(out) == "true" {
+		p.git = true
+		if err := p.readHead(ctx); err != nil {
+			return nil, err
+		}
+	}
+	p.readRemote(ctx)
+	return p, nil
+}
+
+// run runs git in the project. The repository may belong to another user than
+// root, who runs cic, and must not make git start programs of its own.
+func (p *project) run(ctx context.Context, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, "git", append([]string{"-C", p.dir, "-c", "safe.directory=*", "-c", "core.fsmonitor=false"}, args...)...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		if text := strings.TrimSpace(stderr.String()); text != "" {
+			err = errors.New(text)
+		}
+		return "", fmt.Errorf("git %s: %w", args[0], err)
+	}
+	return string(out), nil
+}
+
+// line is run for a command that prints one line; empty if it fails.
+func (p *project) line(ctx context.Context, args ...string) string {
+	out, err := p.run(ctx, args...)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(out)
+}
+
+func (p *project) readHead(ctx context.Context) error {
+	if p.ref = p.line(ctx, "symbolic-ref", "-q", "--short", "HEAD"); p.ref == "" {
+		p.ref = "HEAD"
+		if tag := p.line(ctx, "describe", "--tags", "--exact-match", "HEAD"); tag != "" {
+			p.ref, p.tag = tag, true
+		}
+	}
+	f := p.facts
+	if p.line(ctx, "rev-parse", "-q", "--verify", "HEAD^{commit}") != "" {
+		out, err := p.run(ctx, "log", "-1", "--format=%H%x00%P%x00%an <%ae>%x00%cI%x00%B", "HEAD")
+		if err != nil {
+			return err
+		}
+		part := strings.SplitN(strings.TrimRight(out, "\n"), "\x00", 5)
+		if len(part) != 5 {
+			return fmt.Errorf("git log: unexpected output %q", out)
+		}
+		before, _, _ := strings.Cut(part[1], " ")
+		if before == "" {
+			before = strings.Repeat("0", 40)
+		}
+		title, rest, _ := strings.Cut(part[4], "\n")
+		f["CI_COMMIT_SHA"], f["CI_COMMIT_SHORT_SHA"] = part[0], part[0][:8]
+		f["CI_COMMIT_BEFORE_SHA"] = before
+		f["CI_COMMIT_AUTHOR"], f["CI_COMMIT_TIMESTAMP"] = part[2], part[3]
+		f["CI_COMMIT_MESSAGE"], f["CI_COMMIT_TITLE"] = part[4], title
+		f["CI_COMMIT_DESCRIPTION"] = strings.TrimSpace(rest)
+	}
+	f["GITLAB_USER_NAME"] = p.line(ctx, "config", "user.name")
+	f["GITLAB_USER_EMAIL"] = p.line(ctx, "config", "user.email")
+	login, _, _ := strings.Cut(f["GITLAB_USER_EMAIL"], "@")
+	f["GITLAB_USER_LOGIN"], f["GITLAB_USER_ID"] = login, "1"
+	return nil
+}
+
+// readRemote derives the project's and the server's variables from the origin
+// remote, or from the directory's name where there is none (specification 19).
+func (p *project) readRemote(ctx context.Context) {
+	f := p.facts
+	f["CI_DEFAULT_BRANCH"] = "main"
+	remote := ""
+	if p.git {
+		if _, branch, ok := strings.Cut(p.line(ctx, "symbolic-ref", "-q", "--short", "refs/remotes/origin/HEAD"), "/"); ok {
+			f["CI_DEFAULT_BRANCH"] = branch
+		}
+		remote = p.line(ctx, "remote", "get-url", "origin")
+	}
+	server, path := parseRemote(remote)
+	if path == "" {
+		path = "local/" + filepath.Base(p.dir)
+	}
+	host, port := server.Hostname(), server.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[server.Scheme]
+	}
+	base := server.String()
+	f["CI_SERVER_URL"], f["CI_SERVER_HOST"], f["CI_SERVER_FQDN"] = base, host, server.Host
+	f["CI_SERVER_PORT"], f["CI_SERVER_PROTOCOL"] = port, server.Scheme
+	f["CI_API_V4_URL"], f["CI_API_GRAPHQL_URL"] = base+"/api/v4", base+"/api/graphql"
+	namespace, name := "", path
+	if i := strings.LastIndexByte(path, '/'); i >= 0 {
+		namespace, name = path[:i], path[i+1:]
+	}
+	root, _, _ := strings.Cut(namespace, "/")
+	f["CI_PROJECT_PATH"], f["CI_PROJECT_PATH_SLUG"] = path, plan.Slug(path)
+	f["CI_PROJECT_NAME"], f["CI_PROJECT_TITLE"] = name, name
+	f["CI_PROJECT_NAMESPACE"], f["CI_PROJECT_ROOT_NAMESPACE"] = namespace, root
+	f["CI_PROJECT_NAMESPACE_SLUG"] = plan.Slug(namespace)
+	f["CI_PROJECT_URL"] = base + "/" + path
+	f["CI_REPOSITORY_URL"] = base + "/" + path + ".git"
+	f["CI_PROJECT_ID"], f["CI_PROJECT_NAMESPACE_ID"] = "1", "1"
+}
+
+// parseRemote splits a remote's address into the server, without credentials,
+// and the project's path. Anything but http(s) and ssh gives GitLab's defaults
+// and no path.
+func parseRemote(remote string) (server url.URL, path string) {
+	server = url.URL{Scheme: "https", Host: "gitlab.com"}
+	u, err := url.Parse(remote)
+	switch {
+	case err == nil && (u.Scheme == "http" || u.Scheme == "https"):
+		server, path = url.URL{Scheme: u.Scheme, Host: u.Host}, u.Path
+	case err == nil && u.Scheme == "ssh":
+		server.Host, path = u.Hostname(), u.Path
+	case !strings.Contains(remote, "://"):
+		// git@host:group/project.git
+		if host, rest, ok := strings.Cut(remote, ":"); ok && !strings.Contains(host, "/") {
+			_, after, at := strings.Cut(host, "@")
+			if !at {
+				after = host
+			}
+			server.Host, path = after, rest
+		}
+	}
+	return server, strings.TrimSuffix(strings.Trim(path, "/"), ".git")
+}
+
+// ignored lists what git ignores below the project, directories collapsed and
+// ending in a slash; nil outside git.
+func (p *project) ignored(ctx context.Context) ([]string, error) {
+	if !p.git {
+		return nil, nil
+	}
+	out, err := p.run(ctx, "ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory")
+	if err != nil {
+		return nil, err
+	}
+	return splitNUL(out), nil
+}
+
+// tracked lists the files in git's index, relative to the project.
+func (p *project) tracked(ctx context.Context) (map[string]bool, error) {
+	files := map[string]bool{}
+	if !p.git {
+		return files, nil
+	}
+	out, err := p.run(ctx, "ls-files", "-z")
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range splitNUL(out) {
+		files[name] = true
+	}
+	return files, nil
+}
+
+func splitNUL(s string) []string {
+	s = strings.TrimSuffix(s, "\x00")
+	if s == "" {
+		return nil
+	}
+	return strings.Split(s, "\x00")
+}

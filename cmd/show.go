@@ -1,0 +1,75 @@
+package cmd
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/cic-ci/cic/plan"
+)
+
+func showCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "show",
+		Usage:     "print a plan for a person",
+		ArgsUsage: "PLAN [JOB]",
+		Description: "PLAN is a plan.json or the directory that holds it. With JOB, that job whole.\n\n" +
+			"Example:\n   cic show plan\n   cic show plan unit-tests",
+		Action: func(c *cli.Context) error {
+			if n := c.Args().Len(); n < 1 || n > 2 {
+				return usage("show takes PLAN and perhaps JOB, got %s", count(n, "argument"))
+			}
+			d, err := readPlan(c, c.Args().First())
+			if err != nil {
+				return err
+			}
+			var b bytes.Buffer
+			if job := c.Args().Get(1); job != "" {
+				err = showJob(&b, d, job)
+			} else {
+				err = plan.Show(&b, d.Plan)
+			}
+			if err != nil {
+				return err
+			}
+			_, err = c.App.Writer.Write(b.Bytes())
+			return err
+		},
+	}
+}
+
+func showJob(b *bytes.Buffer, d *plan.Dir, name string) error {
+	for i := range d.Plan.Jobs {
+		if j := &d.Plan.Jobs[i]; j.Name == name {
+			text, err := d.Script(j.Script)
+			if err != nil {
+				return planError(err)
+			}
+			return plan.ShowJob(b, d.Plan, name, text)
+		}
+	}
+	return usage("the plan has no job %q", name)
+}
+
+// readPlan reads a plan and prints its warnings.
+func readPlan(c *cli.Context, path string) (*plan.Dir, error) {
+	d, err := plan.ReadDir(path)
+	if err != nil {
+		return nil, planError(err)
+	}
+	for _, w := range d.Warnings {
+		fmt.Fprintf(c.App.ErrWriter, "cic: warning: %s\n", w)
+	}
+	return d, nil
+}
+
+// planError gives an error of reading a plan its exit code.
+func planError(err error) error {
+	var integrity *plan.IntegrityError
+	if errors.As(err, &integrity) {
+		return fail(exitIntegrity, err)
+	}
+	return fail(exitInvalid, err)
+}

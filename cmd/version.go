@@ -1,0 +1,41 @@
+package cmd
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/cic-ci/cic/plan"
+)
+
+// version is the module's version as the Go tool recorded it.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
+		return info.Main.Version
+	}
+	return "devel"
+}
+
+func versionCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "version",
+		Usage: "print the version",
+		Action: func(c *cli.Context) error {
+			if err := noArguments(c); err != nil {
+				return err
+			}
+			_, err := fmt.Fprintf(c.App.Writer, "cic %s, plan format %s, %s %s/%s\n",
+				version(), plan.FormatVersion, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			return err
+		},
+	}
+}
+
+func noArguments(c *cli.Context) error {
+	if c.Args().Present() {
+		return usage("%s takes no arguments, got %q", c.Command.Name, c.Args().First())
+	}
+	return nil
+}
