@@ -1,0 +1,54 @@
+package containerd
+
+import (
+	"github.com/google/go-containerregistry/pkg/authn"
+)
+
+// Namespace is the containerd namespace that holds everything of cic.
+const Namespace = "cic"
+
+// The values of [Config.Network].
+const (
+	NetworkHost = "host"
+	NetworkNone = "none"
+)
+
+// Config says which containerd to use, and how.
+type Config struct {
+	// Address is the socket of a containerd. If it is empty, the system's containerd
+	// is used where it answers, and else a private one is started.
+	Address string
+	// StateDir is cic's state directory, an absolute path. A private containerd keeps
+	// its images in its sub-directory containerd.
+	StateDir string
+	// RunID names the run, [A-Za-z0-9._-]. Without it, only the image store works.
+	RunID string
+	// RunDir is a directory of this run, for mount points and the host image. It is
+	// the caller's to remove, after Close.
+	RunDir string
+	// Images redirect image references; the first that matches counts.
+	Images []Mapping
+	// Keychain has the credentials of registries; nil means those of Docker.
+	Keychain authn.Keychain
+	// PlainHTTP says of a registry ("host" or "host:port") that it speaks HTTP; nil
+	// means that loopback addresses do.
+	PlainHTTP func(host string) bool
+	// Network is what jobs see: "host" (the default when empty) or "none". Package
+	// managers need a network, and one of a job's own needs address translation
+	// that cic does not set up; "none" gives a job nothing but its own loopback.
+	Network string
+	// Warn is told what a person should know. It may be nil, and is called concurrently.
+	Warn func(msg string)
+	// Progress is told of long steps, such as a pull. It may be nil, and is called concurrently.
+	Progress func(msg string)
+}
+
+// ImageInfo is an image in the store.
+type ImageInfo struct {
+	// Name is the normalised reference.
+	Name string
+	// Digest is that of the manifest or index, "sha256:...".
+	Digest string
+	// Size is that of the compressed content for this machine, in bytes.
+	Size int64
+}

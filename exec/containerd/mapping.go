@@ -1,0 +1,130 @@
+package containerd
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/distribution/reference"
+)
+
+// TargetKind says what a [Mapping] leads to.
+type TargetKind string
+
+// The kinds of targets.
+const (
+	TargetReference     TargetKind = "reference"
+	TargetOCI           TargetKind = "oci"
+	TargetDockerArchive TargetKind = "docker-archive"
+	TargetRootfs        TargetKind = "rootfs"
+	TargetHost          TargetKind = "host"
+)
+
+// Mapping makes jobs that ask for one image run in another.
+type Mapping struct {
+	// Pattern is a normalised reference, or a pattern with asterisks that is tried
+	// on the normalised and on the short form. An asterisk matches any text.
+	Pattern string
+	Kind    TargetKind
+	// Target is a normalised reference, or an absolute path: of an OCI layout
+	// (directory or archive), of a docker save archive, of a root file system. It is
+	// empty for the host image.
+	Target string
+}
+
+// ParseMapping reads PATTERN=TARGET. TARGET is host, oci:PATH,
+// docker-archive:FILE, rootfs:DIR, or else an image reference (an image that is
+// named like one of these words can be written with its registry). Relative
+// paths are resolved against the working directory.
+func ParseMapping(s string) (Mapping, error) {
+	pattern, target, found := strings.Cut(s, "=")
+	if !found || pattern == "" || target == "" {
+		return Mapping{}, fmt.Errorf("image mapping %q is not of the form PATTERN=TARGET", s)
+	}
+	m := Mapping{Pattern: pattern}
+	var err error
+	if !strings.Contains(pattern, "*") {
+		if m.Pattern, err = normalise(pattern); err != nil {
+			return Mapping{}, fmt.Errorf("image mapping %q: pattern: %w", s, err)
+		}
+	}
+	if target == string(TargetHost) {
+		m.Kind = TargetHost
+		return m, nil
+	}
+	for _, kind := range []TargetKind{TargetOCI, TargetDockerArchive, TargetRootfs} {
+		path, found := strings.CutPrefix(target, string(kind)+":")
+		if !found {
+			continue
+		}
+		if path == "" {
+			return Mapping{}, fmt.Errorf("image mapping %q: %s: needs a path", s, kind)
+		}
+		m.Kind = kind
+		if m.Target, err = filepath.Abs(path); err != nil {
+			return Mapping{}, fmt.Errorf("image mapping %q: %w", s, err)
+		}
+		return m, nil
+	}
+	m.Kind = TargetReference
+	if m.Target, err = normalise(target); err != nil {
+		return Mapping{}, fmt.Errorf("image mapping %q: target: %w", s, err)
+	}
+	return m, nil
+}
+
+// Matches reports whether the mapping is meant for an image, given by its
+// normalised reference.
+func (m Mapping) Matches(name string) bool {
+	if !strings.Contains(m.Pattern, "*") {
+		return m.Pattern == name
+	}
+	return matchAsterisks(m.Pattern, name) || matchAsterisks(m.Pattern, familiar(name))
+}
+
+// matchAsterisks matches the whole of s; an asterisk stands for any text, slashes included.
+func matchAsterisks(pattern, s string) bool {
+	parts := strings.Split(pattern, "*")
+	s, found := strings.CutPrefix(s, parts[0])
+	if !found {
+		return false
+	}
+	last := len(parts) - 1
+	for _, part := range parts[1:last] {
+		// The leftmost place leaves the most for the rest, so that no other need be tried.
+		_, after, found := strings.Cut(s, part)
+		if !found {
+			return false
+		}
+		s = after
+	}
+	return strings.HasSuffix(s, parts[last])
+}
+
+// normalise gives the full form of an image reference: registry, repository,
+// and tag or digest.
+func normalise(ref string) (string, error) {
+	named, err := reference.ParseNormalizedNamed(ref)
+	if err != nil {
+		return "", fmt.Errorf("image reference %q: %w", ref, err)
+	}
+	return reference.TagNameOnly(named).String(), nil
+}
+
+// familiar gives the short form of a normalised reference, for people.
+func familiar(name string) string {
+	named, err := reference.ParseNormalizedNamed(name)
+	if err != nil {
+		return name
+	}
+	return reference.FamiliarString(named)
+}
+
+// registryHost gives the registry's name as it stands in a normalised reference.
+func registryHost(name string) string {
+	named, err := reference.ParseNormalizedNamed(name)
+	if err != nil {
+		return name
+	}
+	return reference.Domain(named)
+}

@@ -1,0 +1,75 @@
+//go:build linux
+
+package containerd
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/containerd/containerd/v2/pkg/cio"
+	"golang.org/x/sys/unix"
+)
+
+// drainTimeout is how long output may outlive the process that made it.
+const drainTimeout = 2 * time.Second
+
+// output is a task's standard output and standard error, through one FIFO, so
+// that one copy keeps their order. It implements [cio.IO].
+type output struct {
+	path string
+	fifo *os.File
+}
+
+// newOutput makes the FIFO. It is open for reading before anyone writes, so
+// that no writer ever waits for a reader to come.
+func newOutput(path string) (*output, error) {
+	if err := unix.Mkfifo(path, 0o600); err != nil {
+		return nil, fmt.Errorf("make FIFO %s: %w", path, err)
+	}
+	fifo, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, errors.Join(err, os.Remove(path))
+	}
+	return &output{path: path, fifo: fifo}, nil
+}
+
+// Config tells containerd's shim where to write.
+func (o *output) Config() cio.Config { return cio.Config{Stdout: o.path, Stderr: o.path} }
+
+// Cancel does nothing: no open is ever pending.
+func (o *output) Cancel() {}
+
+// Wait does nothing: [output.copy] has ended before the task is deleted.
+func (o *output) Wait() {}
+
+// Close removes the FIFO.
+func (o *output) Close() error { return errors.Join(o.fifo.Close(), os.Remove(o.path)) }
+
+// copy copies to w until all writers are gone, or [output.finish] ends it. If w
+// fails it reads on, as the job would stop at a full FIFO otherwise.
+func (o *output) copy(w io.Writer) error {
+	var failed error
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := o.fifo.Read(buf)
+		if n > 0 && failed == nil {
+			if _, err := w.Write(buf[:n]); err != nil {
+				failed = fmt.Errorf("write the job's output: %w", err)
+			}
+		}
+		switch {
+		case errors.Is(err, io.EOF), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, os.ErrClosed):
+			return failed
+		case err != nil:
+			return errors.Join(failed, fmt.Errorf("read the job's output: %w", err))
+		}
+	}
+}
+
+// finish gives a copy that goes on until timeout to end by itself.
+func (o *output) finish(timeout time.Duration) error {
+	return o.fifo.SetReadDeadline(time.Now().Add(timeout))
+}

@@ -1,0 +1,241 @@
+//go:build linux
+
+package containerd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/containerd/containerd/v2/client"
+	"github.com/containerd/containerd/v2/core/leases"
+	"github.com/containerd/containerd/v2/pkg/namespaces"
+	"github.com/containerd/errdefs"
+	"github.com/containerd/log"
+	"github.com/google/go-containerregistry/pkg/authn"
+	"golang.org/x/sys/unix"
+
+	"github.com/cic-ci/cic/exec"
+)
+
+// The labels on everything that a run makes in containerd.
+const (
+	labelRun = "cic/run"
+	labelJob = "cic/job"
+)
+
+const (
+	// leaseLife bounds how long what a run made survives it where no sweep comes by.
+	leaseLife = 24 * time.Hour
+	// closeTimeout bounds one clean-up, which must also work after a cancellation.
+	closeTimeout = 60 * time.Second
+)
+
+// safeID is what identifiers of runs and jobs must look like, as they become
+// parts of paths and labels.
+var safeID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
+
+// Runtime runs jobs in containers. Its methods may be called concurrently.
+type Runtime struct {
+	cfg         Config
+	client      *client.Client
+	daemon      *daemon // nil for a containerd that is not ours
+	snapshotter string
+
+	images  imageCache
+	counter atomic.Uint64
+
+	mu         sync.Mutex
+	lease      string
+	leaseSince time.Time
+	leaseCount int
+
+	closeOnce sync.Once
+	closeErr  error
+}
+
+// Open connects to containerd, or starts a private one, as [Config.Address]
+// says. An error is an [exec.Error] of class system, with the usual remedies.
+func Open(ctx context.Context, cfg Config) (*Runtime, error) {
+	if err := cfg.complete(); err != nil {
+		return nil, systemError("", err)
+	}
+	// The client library logs on standard error what it also returns as errors.
+	if err := log.SetLevel(log.FatalLevel); err != nil {
+		return nil, systemError("", err)
+	}
+	if os.Geteuid() != 0 {
+		return nil, systemError("run it with sudo; mounting a job's file systems needs root", errors.New("running jobs in containers needs root"))
+	}
+	r := &Runtime{cfg: cfg}
+	r.images.init()
+	if err := r.connect(ctx); err != nil {
+		return nil, err
+	}
+	var err error
+	if r.snapshotter, err = chooseSnapshotter(ctx, r.client, cfg.Warn); err != nil {
+		return nil, errors.Join(systemError("", err), r.Close())
+	}
+	return r, nil
+}
+
+// complete checks a configuration and fills in its defaults.
+func (c *Config) complete() error {
+	if !filepath.IsAbs(c.StateDir) {
+		return fmt.Errorf("the state directory %q is not an absolute path", c.StateDir)
+	}
+	if c.RunID != "" && !safeID.MatchString(c.RunID) {
+		return fmt.Errorf("run id %q is not safe as a file name", c.RunID)
+	}
+	switch c.Network {
+	case "":
+		c.Network = NetworkHost
+	case NetworkHost, NetworkNone:
+	default:
+		return fmt.Errorf("unknown network %q: it is %s or %s", c.Network, NetworkHost, NetworkNone)
+	}
+	if c.Keychain == nil {
+		c.Keychain = authn.DefaultKeychain
+	}
+	if c.PlainHTTP == nil {
+		c.PlainHTTP = loopback
+	}
+	if c.Warn == nil {
+		c.Warn = func(string) {}
+	}
+	if c.Progress == nil {
+		c.Progress = func(string) {}
+	}
+	return nil
+}
+
+// chooseSnapshotter prefers overlayfs, whose set-up does not depend on the size
+// of the image, and falls back to copies.
+func chooseSnapshotter(ctx context.Context, c *client.Client, warn func(string)) (string, error) {
+	plugins, err := c.IntrospectionService().Plugins(ctx, "type==io.containerd.snapshotter.v1")
+	if err != nil {
+		return "", fmt.Errorf("ask containerd for its snapshotters: %w", err)
+	}
+	usable := make(map[string]bool)
+	for _, p := range plugins.Plugins {
+		usable[p.ID] = p.InitErr == nil
+	}
+	switch {
+	case usable["overlayfs"]:
+		return "overlayfs", nil
+	case usable["native"]:
+		warn("containerd cannot use overlayfs here; each container copies its image, which is slow")
+		return "native", nil
+	}
+	return "", errors.New("containerd has neither the overlayfs nor the native snapshotter")
+}
+
+// leased gives a context for calls to containerd that make things, under a lease
+// of the run: without one, a snapshot may be collected as garbage before the
+// container that uses it exists. A lease cannot be renewed, so that a new one is
+// taken after half the life of the last.
+func (r *Runtime) leased(ctx context.Context) (context.Context, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	ctx = namespaces.WithNamespace(ctx, Namespace)
+	if r.lease == "" || time.Since(r.leaseSince) > leaseLife/2 {
+		r.leaseCount++
+		id := fmt.Sprintf("cic-%s-%d", r.cfg.RunID, r.leaseCount)
+		_, err := r.client.LeasesService().Create(ctx, leases.WithID(id), leases.WithExpiration(leaseLife),
+			leases.WithLabels(map[string]string{labelRun: r.cfg.RunID}))
+		if err != nil {
+			return nil, fmt.Errorf("create a lease in containerd: %w", err)
+		}
+		r.lease, r.leaseSince = id, time.Now()
+	}
+	return leases.WithLease(ctx, r.lease), nil
+}
+
+// Close removes what the run made in containerd beside its sandboxes, which
+// must be closed before, and disconnects. The last user of a private containerd
+// stops it. Close may be called twice.
+func (r *Runtime) Close() error {
+	r.closeOnce.Do(func() { r.closeErr = r.close() })
+	return r.closeErr
+}
+
+func (r *Runtime) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	r.images.close()
+	var errs []error
+	if r.lease != "" {
+		errs = append(errs, r.deleteLeases(ctx, r.cfg.RunID))
+	}
+	if r.cfg.RunID != "" {
+		errs = append(errs, removeCgroups(filepath.Join("cic", r.cfg.RunID)))
+	}
+	if r.daemon != nil {
+		errs = append(errs, r.daemon.release(ctx, func() error { return r.sweepAll(ctx) }))
+	}
+	errs = append(errs, r.client.Close())
+	return errors.Join(errs...)
+}
+
+func (r *Runtime) deleteLeases(ctx context.Context, run string) error {
+	manager := r.client.LeasesService()
+	list, err := manager.List(ctx, fmt.Sprintf("labels.%q==%q", labelRun, run))
+	if err != nil {
+		return fmt.Errorf("list leases: %w", err)
+	}
+	var errs []error
+	for _, l := range list {
+		if err := manager.Delete(ctx, l, leases.SynchronousDelete); err != nil && !errdefs.IsNotFound(err) {
+			errs = append(errs, fmt.Errorf("delete lease %s: %w", l.ID, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// makeDir makes a directory with exactly this mode, whatever the umask.
+func makeDir(path string, mode fs.FileMode) error {
+	if err := os.MkdirAll(path, 0o755); err != nil {
+		return err
+	}
+	return os.Chmod(path, mode)
+}
+
+// writeFile writes a file with exactly this mode, whatever the umask.
+func writeFile(path string, data []byte, mode fs.FileMode) error {
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		return err
+	}
+	return os.Chmod(path, mode)
+}
+
+// systemError is an [exec.Error] of class system.
+func systemError(help string, err error) error {
+	return &exec.Error{Class: exec.ClassSystem, Help: help, Err: err}
+}
+
+// configError is an [exec.Error] of class config.
+func configError(help, format string, args ...any) error {
+	return &exec.Error{Class: exec.ClassConfig, Help: help, Err: fmt.Errorf(format, args...)}
+}
+
+// interrupted is the error of something that ctx ended.
+func interrupted(ctx context.Context) error {
+	return &exec.Error{Class: exec.ClassCanceled, Err: context.Cause(ctx)}
+}
+
+// errnoIs reports whether err is, or wraps, one of these error numbers.
+func errnoIs(err error, numbers ...unix.Errno) bool {
+	for _, n := range numbers {
+		if errors.Is(err, n) {
+			return true
+		}
+	}
+	return false
+}

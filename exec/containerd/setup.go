@@ -1,0 +1,227 @@
+//go:build linux
+
+package containerd
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/containerd/containerd/v2/client"
+	"github.com/containerd/containerd/v2/core/mount"
+	"github.com/containerd/containerd/v2/core/snapshots"
+	"github.com/containerd/containerd/v2/pkg/cio"
+	"github.com/containerd/containerd/v2/pkg/oci"
+	"github.com/containerd/errdefs"
+
+	"github.com/cic-ci/cic/exec"
+	"github.com/cic-ci/cic/plan"
+)
+
+// createTimeout bounds the creation of a container and its task, which takes a
+// tenth of a second on a quiet machine.
+const createTimeout = 2 * time.Minute
+
+// sandbox is one job's container. It implements [exec.Sandbox].
+type sandbox struct {
+	r   *Runtime
+	id  string
+	job exec.Spec
+	img *image
+	// spec is kept for its process, as which others can be started.
+	spec      *oci.Spec
+	container client.Container
+	// task is the next or the current program; nil before and after.
+	task client.Task
+	out  *output
+	// tasks counts those made so far.
+	tasks int
+
+	closeOnce sync.Once
+	closeErr  error
+}
+
+// Setup finds the image and creates the job's container, with its first process
+// ready to start. An error has class image_pull, config, system, or canceled.
+func (r *Runtime) Setup(ctx context.Context, spec exec.Spec) (exec.Sandbox, error) {
+	if r.cfg.RunID == "" || !safeID.MatchString(spec.ID) {
+		return nil, systemError("", fmt.Errorf("set up job %q of run %q: not safe as file names", spec.ID, r.cfg.RunID))
+	}
+	img, err := r.image(ctx, spec.Image, spec.Job.Image.PullPolicy)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkShells(spec.Job, img); err != nil {
+		return nil, err
+	}
+	s := &sandbox{r: r, id: r.newID("job"), job: spec, img: img}
+	if s.spec, err = r.newSpec(spec, img, s.programs()); err != nil {
+		return nil, err
+	}
+	if ctx.Err() != nil {
+		return nil, interrupted(ctx)
+	}
+	// A call that is cancelled half-way may leave something behind: these run to
+	// their end, and are undone if nobody wants the sandbox any more.
+	detached, cancel := context.WithTimeout(context.WithoutCancel(ctx), createTimeout)
+	defer cancel()
+	err = s.create(detached)
+	if err == nil && ctx.Err() != nil {
+		err = interrupted(ctx)
+	}
+	if err != nil {
+		// The first error counts; the clean-up's may follow from it.
+		if closeErr := s.Close(); closeErr != nil {
+			r.cfg.Warn(fmt.Sprintf("after a failed set-up of %s: %v", spec.ID, closeErr))
+		}
+		return nil, err
+	}
+	return s, nil
+}
+
+// newID makes a name for something in containerd, unique in the run. Names there
+// are limited to 76 characters, so that they cannot hold the job's.
+func (r *Runtime) newID(kind string) string {
+	sum := sha256.Sum256([]byte(r.cfg.RunID))
+	return fmt.Sprintf("%s-%s-%d", hex.EncodeToString(sum[:8]), kind, r.counter.Add(1))
+}
+
+// checkShells makes sure that the image has the shells that the job's programs need.
+func checkShells(job *plan.Job, img *image) error {
+	scripts := []*plan.Script{&job.Script, job.AfterScript}
+	for _, script := range scripts {
+		if script == nil || img.shells[script.Shell] != "" {
+			continue
+		}
+		if startShell(img) == "" || script.Shell == "sh" {
+			return configError("use an image with a shell, such as alpine", "image %s has no shell %q; cic needs a POSIX sh", familiar(img.name), script.Shell)
+		}
+		return configError("use an image with bash, or write the script for a POSIX shell", "image %s has no shell %q", familiar(img.name), script.Shell)
+	}
+	return nil
+}
+
+// programs is the directory on the host that the container sees as [programDir].
+func (s *sandbox) programs() string { return filepath.Join(s.job.Scratch, "programs") }
+
+// create makes the container and its first task.
+func (s *sandbox) create(ctx context.Context) error {
+	ctx, err := s.r.leased(ctx)
+	if err != nil {
+		return systemError("", err)
+	}
+	if err := makeDir(s.programs(), 0o755); err != nil {
+		return systemError("", err)
+	}
+	labels := map[string]string{labelRun: s.r.cfg.RunID, labelJob: s.job.ID}
+	opts := []client.NewContainerOpts{client.WithContainerLabels(labels)}
+	if s.img.stored != nil {
+		opts = append(opts, client.WithSnapshotter(s.r.snapshotter), client.WithNewSnapshot(s.id, s.img.stored, snapshots.WithLabels(labels)))
+	}
+	opts = append(opts, client.WithSpec(s.spec))
+	if s.container, err = s.r.client.NewContainer(ctx, s.id, opts...); err != nil {
+		return systemError("", fmt.Errorf("create a container: %w", err))
+	}
+	return s.newTask(ctx)
+}
+
+// newTask makes the container's next process, up to the point where only
+// starting it is left.
+func (s *sandbox) newTask(ctx context.Context) error {
+	s.tasks++
+	var opts []client.NewTaskOpts
+	if s.img.stored == nil {
+		rootfs, err := s.overlay()
+		if err != nil {
+			return systemError("", err)
+		}
+		opts = append(opts, client.WithRootFS([]mount.Mount{rootfs}))
+	}
+	path := filepath.Join(s.job.Scratch, fmt.Sprintf("output-%d", s.tasks))
+	task, err := s.container.NewTask(ctx, func(string) (_ cio.IO, err error) {
+		s.out, err = newOutput(path)
+		return s.out, err
+	}, opts...)
+	if err != nil {
+		return s.taskError(err)
+	}
+	s.task = task
+	return nil
+}
+
+// overlay is the root file system over a directory of the host: that is only
+// read, and what the job writes is in the scratch directory. A work directory
+// serves one mount only if that is volatile, which spares the disk a sync.
+func (s *sandbox) overlay() (mount.Mount, error) {
+	upper := filepath.Join(s.job.Scratch, "rootfs")
+	work := filepath.Join(s.job.Scratch, fmt.Sprintf("rootfs-work-%d", s.tasks))
+	for _, dir := range []string{upper, work} {
+		if err := makeDir(dir, 0o755); err != nil {
+			return mount.Mount{}, err
+		}
+	}
+	return mount.Mount{Type: "overlay", Source: "overlay", Options: []string{
+		"lowerdir=" + overlayOption(s.img.lower), "upperdir=" + overlayOption(upper), "workdir=" + overlayOption(work),
+		"index=off", "metacopy=off", "redirect_dir=off", "volatile",
+	}}, nil
+}
+
+// taskError tells an image that cannot be run from a machine that cannot run it.
+// The OCI runtime's error has only text, which names the program if that is at fault.
+func (s *sandbox) taskError(err error) error {
+	program := s.spec.Process.Args[0]
+	if strings.Contains(err.Error(), fmt.Sprintf("exec: %q", program)) {
+		return configError(`to do without the image's own entry point: image:entrypoint: [""]`,
+			"image %s: cannot run %q: %w", familiar(s.img.name), program, err)
+	}
+	return systemError("", fmt.Errorf("create the job's process: %w", err))
+}
+
+// Close ends what runs in the sandbox and removes it.
+func (s *sandbox) Close() error {
+	s.closeOnce.Do(func() { s.closeErr = s.close() })
+	return s.closeErr
+}
+
+func (s *sandbox) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	if s.container == nil {
+		// It may exist all the same, if only containerd's answer was lost.
+		c, err := s.r.client.LoadContainer(ctx, s.id)
+		if errdefs.IsNotFound(err) {
+			err := s.r.client.SnapshotService(s.r.snapshotter).Remove(ctx, s.id)
+			if errdefs.IsNotFound(err) {
+				return nil
+			}
+			return err
+		}
+		if err != nil {
+			return err
+		}
+		s.container = c
+	}
+	var errs []error
+	if s.task != nil {
+		errs = append(errs, s.deleteTask(ctx))
+	}
+	if err := removeContainer(ctx, s.container); err != nil {
+		errs = append(errs, fmt.Errorf("remove the container of job %s: %w", s.job.ID, err))
+	}
+	return errors.Join(errs...)
+}
+
+// removeFile removes a file if it exists.
+func removeFile(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}

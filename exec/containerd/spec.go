@@ -1,0 +1,193 @@
+//go:build linux
+
+package containerd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/containerd/containerd/v2/contrib/seccomp"
+	"github.com/containerd/containerd/v2/core/containers"
+	"github.com/containerd/containerd/v2/pkg/namespaces"
+	"github.com/containerd/containerd/v2/pkg/oci"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/cic-ci/cic/exec"
+	"github.com/cic-ci/cic/plan"
+)
+
+const (
+	// buildsDir is where [exec.Spec.Builds] is seen.
+	buildsDir = "/builds"
+	// programDir is where the programs of a job are seen. It is outside of the
+	// project, so that no job finds files there that are not its own.
+	programDir = "/.cic"
+	// startFile is the program that prepares the start of another; see [startProgram].
+	startFile = "start"
+
+	defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+	// ociVersion is one that crun 1.8 accepts too.
+	ociVersion = "1.0.2"
+	// maxPIDs bounds the processes of a job that sets no limit.
+	maxPIDs = 4096
+	// cpuPeriod is the period of the CPU quota, in microseconds.
+	cpuPeriod = 100_000
+)
+
+// droppedCapabilities are those of containerd's default set that a job does
+// without: sending forged packets, making devices, and writing the audit log.
+var droppedCapabilities = []string{"CAP_NET_RAW", "CAP_MKNOD", "CAP_AUDIT_WRITE"}
+
+// newSpec builds the OCI runtime specification of a job's container: without
+// privileges, whatever the plan says.
+func (r *Runtime) newSpec(job exec.Spec, img *image, program string) (*oci.Spec, error) {
+	user := job.Job.Image.User
+	if user == "" {
+		user = img.config.User
+	}
+	who, err := lookupAccount(user, img.passwd, img.group)
+	if err != nil {
+		return nil, configError("image:docker:user names a user of the image, or a number", "image %s cannot run as user %q: %w", familiar(img.name), user, err)
+	}
+	cwd, err := workingDir(img)
+	if err != nil {
+		return nil, err
+	}
+	ctx := namespaces.WithNamespace(context.Background(), Namespace)
+	s, err := oci.GenerateSpec(ctx, nil, &containers.Container{ID: job.ID}, oci.WithDefaultUnixDevices)
+	if err != nil {
+		return nil, systemError("", fmt.Errorf("build a container specification: %w", err))
+	}
+	umask := uint32(0o022)
+	s.Version = ociVersion
+	s.Hostname = "cic"
+	s.Process.Args = processArgs(job.Job, img)
+	s.Process.Cwd = cwd
+	s.Process.Env = environment(img, who, job.Env)
+	s.Process.User = specs.User{UID: who.uid, GID: who.gid, AdditionalGids: who.groups, Umask: &umask}
+	// The limits of containerd itself apply, as with Docker; 1,024 files are too few for many builds.
+	s.Process.Rlimits = nil
+	restrict(s)
+	s.Linux.CgroupsPath = path.Join("/cic", r.cfg.RunID, job.ID)
+	limit(s, job.Job.Resources)
+	// The image's own /run is kept, as with Docker.
+	s.Mounts = slices.DeleteFunc(s.Mounts, func(m specs.Mount) bool { return m.Destination == "/run" })
+	s.Mounts = append(s.Mounts, img.mounts...)
+	if err := r.connectNetwork(s); err != nil {
+		return nil, systemError("", err)
+	}
+	s.Mounts = append(s.Mounts,
+		specs.Mount{Type: "bind", Source: job.Builds, Destination: buildsDir, Options: []string{"rbind", "rslave", "rw"}},
+		readOnlyBind(program, programDir))
+	return s, nil
+}
+
+// restrict sets what no job may do: no new privileges (that is containerd's
+// default), fewer capabilities, the default system call filter.
+func restrict(s *oci.Spec) {
+	c := s.Process.Capabilities
+	for _, set := range []*[]string{&c.Bounding, &c.Permitted, &c.Effective, &c.Inheritable, &c.Ambient} {
+		*set = slices.DeleteFunc(*set, func(name string) bool { return slices.Contains(droppedCapabilities, name) })
+	}
+	s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.CgroupNamespace})
+	// It depends on the capabilities, and so comes after them.
+	s.Linux.Seccomp = seccomp.DefaultProfile(s)
+}
+
+// limit sets the bounds of a job's control group.
+func limit(s *oci.Spec, want *plan.Resources) {
+	pids := int64(maxPIDs)
+	if want != nil {
+		if want.PIDs > 0 {
+			pids = want.PIDs
+		}
+		if want.Memory > 0 {
+			s.Linux.Resources.Memory = &specs.LinuxMemory{Limit: &want.Memory}
+		}
+		if want.CPUs > 0 {
+			period, quota := uint64(cpuPeriod), int64(want.CPUs*cpuPeriod)
+			s.Linux.Resources.CPU = &specs.LinuxCPU{Period: &period, Quota: &quota}
+		}
+	}
+	s.Linux.Resources.Pids = &specs.LinuxPids{Limit: &pids}
+}
+
+// connectNetwork gives the container the network that the configuration asks for.
+func (r *Runtime) connectNetwork(s *oci.Spec) error {
+	if r.cfg.Network == NetworkNone {
+		// A network namespace of its own is the default; the OCI runtime brings its loopback up.
+		return nil
+	}
+	s.Linux.Namespaces = slices.DeleteFunc(s.Linux.Namespaces, func(ns specs.LinuxNamespace) bool {
+		return ns.Type == specs.NetworkNamespace
+	})
+	for _, file := range []string{"/etc/resolv.conf", "/etc/hosts"} {
+		if _, err := os.Stat(file); err == nil {
+			s.Mounts = append(s.Mounts, readOnlyBind(file, file))
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// processArgs is the image's entry point, with the start program as its
+// arguments (specification 21): it must run them.
+func processArgs(job *plan.Job, img *image) []string {
+	entrypoint := img.config.Entrypoint
+	if job.Image.Entrypoint != nil {
+		entrypoint = job.Image.Entrypoint
+	}
+	if len(entrypoint) == 1 && entrypoint[0] == "" {
+		entrypoint = nil
+	}
+	return append(slices.Clone(entrypoint), startShell(img), path.Join(programDir, startFile))
+}
+
+// startShell is the shell for the start program, which asks little of it.
+func startShell(img *image) string {
+	if sh := img.shells["sh"]; sh != "" {
+		return sh
+	}
+	return img.shells["bash"]
+}
+
+// workingDir is where the entry point starts: the image's own directory, which
+// the OCI runtime makes if it is missing. It cannot be the project, which is
+// mounted later. A path through /proc could lead out (CVE-2024-21626).
+func workingDir(img *image) (string, error) {
+	dir := path.Join("/", img.config.WorkingDir)
+	for _, forbidden := range []string{"/proc", "/sys", "/dev"} {
+		if dir == forbidden || strings.HasPrefix(dir, forbidden+"/") {
+			return "", configError("", "image %s wants to start in %s, which cic does not allow", familiar(img.name), img.config.WorkingDir)
+		}
+	}
+	return dir, nil
+}
+
+// environment is the image's, completed with PATH and HOME, and over it the job's.
+func environment(img *image, who account, job []string) []string {
+	var env []string
+	at := make(map[string]int)
+	set := func(entries []string) {
+		for _, entry := range entries {
+			name, _, _ := strings.Cut(entry, "=")
+			if i, found := at[name]; found {
+				env[i] = entry
+				continue
+			}
+			at[name] = len(env)
+			env = append(env, entry)
+		}
+	}
+	set([]string{"PATH=" + defaultPath, "HOME=" + who.home})
+	set(img.config.Env)
+	set(job)
+	return env
+}

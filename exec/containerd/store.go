@@ -1,0 +1,285 @@
+//go:build linux
+
+package containerd
+
+import (
+	"archive/tar"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/containerd/containerd/v2/client"
+	"github.com/containerd/containerd/v2/core/content"
+	"github.com/containerd/containerd/v2/core/images"
+	"github.com/containerd/containerd/v2/core/images/archive"
+	"github.com/containerd/containerd/v2/pkg/archive/compression"
+	"github.com/containerd/errdefs"
+	"github.com/containerd/platforms"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/cic-ci/cic/exec"
+)
+
+// labelSource is what an image that was read for a mapping was read from, so
+// that it need not be read again.
+const labelSource = "cic/source"
+
+// stored gets an image from the store; nil without an error if it is not there
+// or not complete.
+func (r *Runtime) stored(ctx context.Context, name string) (client.Image, error) {
+	stored, err := r.client.GetImage(ctx, name)
+	if err == nil {
+		var complete bool
+		complete, _, _, _, err = images.Check(ctx, r.client.ContentStore(), stored.Target(), platforms.Default())
+		if err == nil && complete {
+			return stored, nil
+		}
+	}
+	if err != nil && !errdefs.IsNotFound(err) {
+		return nil, systemError("", fmt.Errorf("look for image %s: %w", familiar(name), err))
+	}
+	return nil, nil
+}
+
+// LoadImage reads an image archive (of docker save, or an OCI layout, perhaps
+// compressed) or an OCI layout directory into the store, and returns the
+// normalised references that it got: those in the archive, or name alone.
+func (r *Runtime) LoadImage(ctx context.Context, path, name string) ([]string, error) {
+	if name != "" {
+		normalised, err := normalise(name)
+		if err != nil {
+			return nil, configError("", "load %s: %w", path, err)
+		}
+		name = normalised
+	}
+	names, err := r.importImages(ctx, path, name, nil)
+	if err != nil {
+		return nil, systemError("", fmt.Errorf("load %s: %w", path, err))
+	}
+	return names, nil
+}
+
+// ListImages lists the images in the store by name, those read for a mapping left out.
+func (r *Runtime) ListImages(ctx context.Context) ([]ImageInfo, error) {
+	list, err := r.client.ListImages(ctx)
+	if err != nil {
+		return nil, systemError("", fmt.Errorf("list images: %w", err))
+	}
+	var infos []ImageInfo
+	for _, stored := range list {
+		if _, mapped := stored.Labels()[labelSource]; mapped {
+			continue
+		}
+		size, err := stored.Size(ctx)
+		if err != nil && !errdefs.IsNotFound(err) {
+			return nil, systemError("", fmt.Errorf("size of image %s: %w", stored.Name(), err))
+		}
+		infos = append(infos, ImageInfo{Name: stored.Name(), Digest: stored.Target().Digest.String(), Size: size})
+	}
+	slices.SortFunc(infos, func(a, b ImageInfo) int { return strings.Compare(a.Name, b.Name) })
+	return infos, nil
+}
+
+// RemoveImage removes an image from the store, and what it alone used. Running
+// containers are not affected.
+func (r *Runtime) RemoveImage(ctx context.Context, ref string) error {
+	name, err := normalise(ref)
+	if err != nil {
+		return configError("", "remove image: %w", err)
+	}
+	err = r.client.ImageService().Delete(ctx, name, images.SynchronousDelete())
+	if errdefs.IsNotFound(err) {
+		return &exec.Error{Class: exec.ClassConfig, Help: "list them with: cic image ls", Err: fmt.Errorf("no image %s in the store", familiar(name))}
+	}
+	if err != nil {
+		return systemError("", fmt.Errorf("remove image %s: %w", familiar(name), err))
+	}
+	return nil
+}
+
+// importMapped reads the image of a mapping into the store, unless it is there
+// unchanged, and returns its name.
+func (r *Runtime) importMapped(ctx context.Context, m Mapping) (string, error) {
+	sum := sha256.Sum256([]byte(string(m.Kind) + ":" + m.Target))
+	name := "cic.local/mapped:" + hex.EncodeToString(sum[:16])
+	source := m.Target
+	info, err := os.Stat(source)
+	if err == nil && info.IsDir() {
+		source = filepath.Join(source, ocispec.ImageIndexFile)
+		info, err = os.Stat(source)
+	}
+	if err != nil {
+		return "", err
+	}
+	label := fmt.Sprintf("%d:%d", info.Size(), info.ModTime().UnixNano())
+	stored, err := r.stored(ctx, name)
+	if err != nil {
+		return "", err
+	}
+	if stored != nil && stored.Labels()[labelSource] == label {
+		return name, nil
+	}
+	r.cfg.Progress("Reading " + m.Target)
+	_, err = r.importImages(ctx, m.Target, name, map[string]string{labelSource: label})
+	return name, err
+}
+
+// importImages reads an archive or layout into the content store and names what it holds.
+func (r *Runtime) importImages(ctx context.Context, path, name string, labels map[string]string) (_ []string, err error) {
+	ctx, done, err := r.client.WithLease(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, done(context.WithoutCancel(ctx))) }()
+	reader, err := openArchive(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, reader.Close()) }()
+	store := r.client.ContentStore()
+	index, err := archive.ImportIndex(ctx, store, reader)
+	if err != nil {
+		return nil, fmt.Errorf("not an image archive or OCI layout: %w", err)
+	}
+	found, err := namedImages(ctx, store, index, name)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, image := range found {
+		handler := images.SetChildrenLabels(store, images.FilterPlatforms(images.ChildrenHandler(store), platforms.Default()))
+		err := images.WalkNotEmpty(ctx, handler, image.Target)
+		if errors.Is(err, images.ErrEmptyWalk) {
+			return nil, platformError(image.Name, "has no variant for this machine")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("image %s is incomplete: %w", familiar(image.Name), err)
+		}
+		image.Labels = labels
+		if _, err := r.client.ImageService().Create(ctx, image); errdefs.IsAlreadyExists(err) {
+			_, err = r.client.ImageService().Update(ctx, image)
+			if err != nil {
+				return nil, err
+			}
+		} else if err != nil {
+			return nil, err
+		}
+		names = append(names, image.Name)
+	}
+	return names, nil
+}
+
+// namedImages lists the images of an index: the one that it holds under name, or
+// all under their own names.
+func namedImages(ctx context.Context, store content.Store, desc ocispec.Descriptor, name string) ([]images.Image, error) {
+	data, err := content.ReadBlob(ctx, store, desc)
+	if err != nil {
+		return nil, err
+	}
+	var index ocispec.Index
+	if err := json.Unmarshal(data, &index); err != nil {
+		return nil, fmt.Errorf("index.json: %w", err)
+	}
+	var found []images.Image
+	for _, manifest := range index.Manifests {
+		own := manifest.Annotations[images.AnnotationImageName]
+		if own == "" {
+			own = manifest.Annotations[ocispec.AnnotationRefName]
+		}
+		switch {
+		case name != "":
+			if len(found) > 0 && found[0].Target.Digest != manifest.Digest {
+				return nil, errors.New("it holds several images, and only one can be called " + familiar(name))
+			}
+			found = []images.Image{{Name: name, Target: manifest}}
+			continue
+		case own == "" || !strings.ContainsAny(own, ":/"):
+			// An OCI layout may have a bare tag here, which says not what image it is of.
+			return nil, errors.New("the image in it has no name; give it one with --name")
+		}
+		if own, err = normalise(own); err != nil {
+			return nil, err
+		}
+		found = append(found, images.Image{Name: own, Target: manifest})
+	}
+	if len(found) == 0 {
+		return nil, errors.New("it holds no image")
+	}
+	return found, nil
+}
+
+// openArchive opens an archive as an uncompressed tar stream; a directory is
+// turned into one.
+func openArchive(path string) (io.ReadCloser, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.IsDir() {
+		reader, writer := io.Pipe()
+		go func() { writer.CloseWithError(writeLayout(writer, path)) }()
+		return reader, nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	stream, err := compression.DecompressStream(f)
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{stream, closers{stream, f}}, nil
+}
+
+// closers closes all of its members, in order.
+type closers []io.Closer
+
+func (c closers) Close() error {
+	var errs []error
+	for _, closer := range c {
+		errs = append(errs, closer.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// writeLayout writes the regular files of a directory as a tar stream.
+func writeLayout(w io.Writer, dir string) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	tw := tar.NewWriter(w)
+	err = fs.WalkDir(root.FS(), ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() {
+			return err
+		}
+		f, err := root.Open(name)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		info, err := f.Stat()
+		if err != nil {
+			return err
+		}
+		if err := tw.WriteHeader(&tar.Header{Name: name, Size: info.Size(), Mode: 0o644, Typeflag: tar.TypeReg}); err != nil {
+			return err
+		}
+		_, err = io.Copy(tw, f)
+		return err
+	})
+	return errors.Join(err, tw.Close())
+}

@@ -1,0 +1,233 @@
+//go:build linux
+
+package containerd
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/containerd/containerd/v2/client"
+	"github.com/containerd/containerd/v2/pkg/cio"
+	"github.com/containerd/errdefs"
+	"golang.org/x/sys/unix"
+
+	"github.com/cic-ci/cic/exec"
+	"github.com/cic-ci/cic/plan"
+)
+
+const (
+	// killTimeout is how long the kernel may take to end what was killed.
+	killTimeout = 30 * time.Second
+	// stopFile in programDir tells the start program not to start anything any more.
+	stopFile = "stop"
+	// exitTerminated is the exit code of what SIGTERM ended.
+	exitTerminated = 128 + int(unix.SIGTERM)
+)
+
+// Run runs a program as [exec.Sandbox] says. SIGTERM goes to all processes of
+// the job, as a shell that waits for a command acts on it only once the command
+// has ended.
+func (s *sandbox) Run(ctx context.Context, p exec.Program, out io.Writer) (exitCode int, err error) {
+	if ctx.Err() != nil {
+		return exitTerminated, context.Cause(ctx)
+	}
+	detached := context.WithoutCancel(ctx)
+	if err := s.prepare(detached, p); err != nil {
+		return 0, err
+	}
+	exit, err := s.task.Wait(detached)
+	if err != nil {
+		return 0, systemError("", fmt.Errorf("wait for the job's process: %w", err))
+	}
+	copied := make(chan error, 1)
+	go func() { copied <- s.out.copy(out) }()
+	start, cancel := context.WithTimeout(detached, createTimeout)
+	defer cancel()
+	if err := s.task.Start(start); err != nil {
+		return 0, errors.Join(s.taskError(err), s.out.finish(0), <-copied)
+	}
+	status, stopped, err := s.await(ctx, p, exit)
+	if err == nil {
+		err = status.Error()
+	}
+	if err != nil {
+		err = systemError("containerd may have ended; see its log", fmt.Errorf("wait for the job's process: %w", err))
+	}
+	// All processes are gone with the first, as their PID namespace is. What is left
+	// in the FIFO arrives at once, unless the shim hangs.
+	err = errors.Join(err, s.out.finish(drainTimeout), <-copied)
+	deleted, cancel := context.WithTimeout(detached, closeTimeout)
+	defer cancel()
+	if err := errors.Join(err, s.deleteTask(deleted)); err != nil {
+		return int(status.ExitCode()), err
+	}
+	if stopped {
+		return int(status.ExitCode()), context.Cause(ctx)
+	}
+	return int(status.ExitCode()), nil
+}
+
+// prepare writes the program where the container sees it, and makes sure that
+// there is a task to run it.
+func (s *sandbox) prepare(ctx context.Context, p exec.Program) error {
+	shell := s.img.shells[p.Shell]
+	if shell == "" {
+		return configError("", "image %s has no shell %q", familiar(s.img.name), p.Shell)
+	}
+	start, err := startProgram(p, shell)
+	if err != nil {
+		return systemError("", err)
+	}
+	err = errors.Join(
+		removeFile(filepath.Join(s.programs(), stopFile)),
+		writeFile(filepath.Join(s.programs(), p.Name), p.Body, 0o644),
+		writeFile(filepath.Join(s.programs(), startFile), start, 0o644))
+	if err != nil {
+		return systemError("", fmt.Errorf("write the job's program: %w", err))
+	}
+	if s.task != nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, createTimeout)
+	defer cancel()
+	if ctx, err = s.r.leased(ctx); err != nil {
+		return systemError("", err)
+	}
+	return s.newTask(ctx)
+}
+
+// startProgram is the container's first program. It runs another:
+//
+//   - in the project, which was not there yet when the container was created;
+//   - with environment variables that were not known then;
+//   - with one stream for standard output and standard error, to keep their order;
+//   - as a child, since signals do not end a first process, and a shell that is
+//     first would run no trap of its own on a signal that it sends itself.
+//
+// It survives SIGTERM, so that it can report how the program ended.
+func startProgram(p exec.Program, shell string) ([]byte, error) {
+	if p.Name == startFile || p.Name == stopFile || !safeID.MatchString(p.Name) {
+		return nil, fmt.Errorf("program name %q is reserved or not safe as a file name", p.Name)
+	}
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "trap : TERM\ncd %s || exit 1\n", plan.ProjectDir)
+	for _, entry := range p.Env {
+		name, value, found := strings.Cut(entry, "=")
+		if !found || !isIdentifier(name) || strings.Contains(value, "\x00") {
+			return nil, fmt.Errorf("environment variable %q cannot be set", name)
+		}
+		fmt.Fprintf(&b, "export %s=%s\n", name, singleQuoted(value))
+	}
+	fmt.Fprintf(&b, "[ ! -e %s ] || exit %d\n", path.Join(programDir, stopFile), exitTerminated)
+	fmt.Fprintf(&b, "%s %s 2>&1\nexit $?\n", singleQuoted(shell), path.Join(programDir, p.Name))
+	return b.Bytes(), nil
+}
+
+func isIdentifier(s string) bool {
+	for i, c := range []byte(s) {
+		letter := c == '_' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+		if !letter && (i == 0 || c < '0' || c > '9') {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// singleQuoted is s as one word of a shell program.
+func singleQuoted(s string) string {
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// await waits for the end of the task. When ctx is done it ends the task itself:
+// first politely, then not, and reports that it did.
+func (s *sandbox) await(ctx context.Context, p exec.Program, exit <-chan client.ExitStatus) (status client.ExitStatus, stopped bool, err error) {
+	select {
+	case status := <-exit:
+		return status, false, nil
+	case <-ctx.Done():
+	}
+	detached, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.Grace+killTimeout)
+	defer cancel()
+	asking, stopAsking := context.WithCancel(detached)
+	var asked sync.WaitGroup
+	// Before the task is deleted, nothing else may use it any more.
+	defer asked.Wait()
+	defer stopAsking()
+	asked.Go(func() {
+		if err := s.terminate(asking); err != nil && asking.Err() == nil {
+			s.r.cfg.Warn(fmt.Sprintf("end job %s: %v", s.job.ID, err))
+		}
+	})
+	grace := time.NewTimer(p.Grace)
+	defer grace.Stop()
+	select {
+	case status := <-exit:
+		return status, true, nil
+	case <-grace.C:
+	case <-p.Kill:
+	}
+	stopAsking()
+	if err := s.task.Kill(detached, unix.SIGKILL, client.WithKillAll); unlessEnded(err) != nil {
+		return *client.NewExitStatus(client.UnknownExitStatus, time.Time{}, nil), true, fmt.Errorf("kill: %w", err)
+	}
+	select {
+	case status := <-exit:
+		return status, true, nil
+	case <-detached.Done():
+		return *client.NewExitStatus(client.UnknownExitStatus, time.Time{}, nil), true, fmt.Errorf("it did not end within %v of SIGKILL", killTimeout)
+	}
+}
+
+// terminate sends SIGTERM to all processes of the job, from within: a process in
+// the container's PID namespace reaches all but the first, and no other can
+// have taken a process id meanwhile. Asking the OCI runtime to signal all
+// processes reaches them with runc below 1.2 only.
+func (s *sandbox) terminate(ctx context.Context) error {
+	if err := writeFile(filepath.Join(s.programs(), stopFile), nil, 0o644); err != nil {
+		return err
+	}
+	process := *s.spec.Process
+	process.Args = []string{startShell(s.img), "-c", "kill -s TERM -- -1"}
+	process.Cwd = "/"
+	p, err := s.task.Exec(ctx, "terminate", &process, cio.NullIO)
+	if err != nil {
+		return unlessEnded(err)
+	}
+	exit, err := p.Wait(ctx)
+	if err == nil {
+		if err = p.Start(ctx); err == nil {
+			// Its exit code says only whether there was anything to signal.
+			<-exit
+		}
+	}
+	remove, cancel := context.WithTimeout(context.WithoutCancel(ctx), killTimeout)
+	defer cancel()
+	_, deleteErr := p.Delete(remove, client.WithProcessKill)
+	return errors.Join(unlessEnded(err), unlessEnded(deleteErr))
+}
+
+// unlessEnded is err, but nil if it says that a process is gone already.
+func unlessEnded(err error) error {
+	if errdefs.IsNotFound(err) || errdefs.IsFailedPrecondition(err) {
+		return nil
+	}
+	return err
+}
+
+// deleteTask ends the current task, if it runs, and forgets it.
+func (s *sandbox) deleteTask(ctx context.Context) error {
+	_, err := s.task.Delete(ctx, client.WithProcessKill)
+	if err != nil && !errdefs.IsNotFound(err) {
+		return systemError("", fmt.Errorf("remove the job's process: %w", err))
+	}
+	s.task = nil
+	return nil
+}

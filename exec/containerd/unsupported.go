@@ -1,0 +1,42 @@
+//go:build !linux
+
+package containerd
+
+import (
+	"context"
+	"errors"
+
+	"github.com/cic-ci/cic/exec"
+)
+
+var errNotLinux = &exec.Error{
+	Class: exec.ClassSystem,
+	Help:  "compile, lint, show, diff and graph work here; run the plan on a Linux machine",
+	Err:   errors.New("cic exec needs Linux"),
+}
+
+// Runtime exists on Linux only.
+type Runtime struct{}
+
+// Open returns an error: containers need Linux.
+func Open(context.Context, Config) (*Runtime, error) { return nil, errNotLinux }
+
+// Close does nothing.
+func (*Runtime) Close() error { return nil }
+
+// Setup returns an error.
+func (*Runtime) Setup(context.Context, exec.Spec) (exec.Sandbox, error) { return nil, errNotLinux }
+
+// Sweep returns an error.
+func (*Runtime) Sweep(context.Context, []string) error { return errNotLinux }
+
+// LoadImage returns an error.
+func (*Runtime) LoadImage(context.Context, string, string) ([]string, error) {
+	return nil, errNotLinux
+}
+
+// ListImages returns an error.
+func (*Runtime) ListImages(context.Context) ([]ImageInfo, error) { return nil, errNotLinux }
+
+// RemoveImage returns an error.
+func (*Runtime) RemoveImage(context.Context, string) error { return errNotLinux }
