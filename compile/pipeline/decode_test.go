@@ -108,3 +108,42 @@ func diagnose(t *testing.T, source, want *txtar.File) {
 		t.Errorf("%s (-want +got)\n%s", name, diff)
 	}
 }
+
+// TestNoMapping: Parse gives Decode no such tree, but Decode does not rely on it.
+func TestNoMapping(t *testing.T) {
+	for _, c := range []struct {
+		root *syntax.Node
+		want string
+	}{
+		{nil, "0:0+1 error CIC2104: a pipeline must be a mapping, not empty\n"},
+		{&syntax.Node{Kind: syntax.Sequence}, "0:0+1 error CIC2104: a pipeline must be a mapping, not a list\n"},
+	} {
+		if p, errs := Decode(c.root); p == nil || report(errs) != c.want {
+			t.Errorf("got %swant %s", report(errs), c.want)
+		}
+	}
+}
+
+// TestJobOfDiagnostic: a diagnostic knows its job; what jobs share is reported
+// once, for the first of them.
+func TestJobOfDiagnostic(t *testing.T) {
+	_, errs := Decode(parse(t, `
+image: ''
+a: &a
+  script: [x]
+  retry: 9
+b: *a
+c:
+  script: [x]
+  when: never
+d:
+  stage: test
+`))
+	var jobs []string
+	for _, e := range errs {
+		jobs = append(jobs, e.Job)
+	}
+	if diff := cmp.Diff([]string{"", "a", "c", "d"}, jobs); diff != "" {
+		t.Errorf("(-want +got)\n%s\n%s", diff, report(errs))
+	}
+}

@@ -167,9 +167,6 @@ func cutNumber(s string) (*big.Rat, string) {
 			end = after
 		}
 	}
-	if end == 0 {
-		return nil, s
-	}
 	n, ok := new(big.Rat).SetString(s[:end])
 	if !ok {
 		return nil, s

@@ -127,7 +127,7 @@ type Need struct {
 	Optional  bool
 }
 
-// Artifacts is the artifacts keyword.
+// Artifacts is the artifacts keyword; it collects paths, untracked files or both.
 type Artifacts struct {
 	Name      *Text
 	Paths     []Text
@@ -143,8 +143,10 @@ type Cache struct {
 	Paths []Text
 }
 
-// Retry is the retry keyword.
+// Retry is the retry keyword. With neither When nor ExitCodes every failure is
+// retried; When is never filled in.
 type Retry struct {
+	// Max is the number of extra attempts, 0 to 2.
 	Max       int
 	When      []string
 	ExitCodes []int

@@ -52,7 +52,7 @@ func foreign(n *syntax.Node) bool {
 	return specified(n.Get("pipeline")) || specified(n.Get("project"))
 }
 
-// maxEdges bounds the needs of all jobs together after expansion over parallel
+// maxEdges bounds the needs and dependencies of all jobs together after expansion over parallel
 // jobs: far beyond any real pipeline, and what keeps a small hostile file from
 // filling the memory.
 const maxEdges = 1_000_000

@@ -196,7 +196,7 @@ func (d *decoder) multiply(drafts []*draft) {
 			return
 		}
 		if !l.link(dr) {
-			d.fail(CodeLimit, dr.key, "the jobs of the pipeline have more than %d needs", maxEdges)
+			d.fail(CodeLimit, dr.key, "the jobs of the pipeline have more than %d needs and dependencies", maxEdges)
 			return
 		}
 		d.concrete(dr, made)

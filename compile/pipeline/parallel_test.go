@@ -107,17 +107,20 @@ m: {script: [x], matrix: {A: [a, b]}}
 // TestHostileNumbers: a small file must not make more jobs or needs than memory
 // holds.
 func TestHostileNumbers(t *testing.T) {
-	var jobs, needs strings.Builder
+	var jobs, needs, dependencies strings.Builder
 	for i := range maxJobs/maxParallel + 1 {
 		fmt.Fprintf(&jobs, "j%d: {script: [x], parallel: %d}\n", i, maxParallel)
 	}
 	needs.WriteString("p: {script: [x], parallel: 200}\n")
+	dependencies.WriteString("p: {script: [x], parallel: 200}\n")
 	for i := range maxEdges/200/200 + 1 {
 		fmt.Fprintf(&needs, "j%d: {script: [x], parallel: 200, needs: [p]}\n", i)
+		fmt.Fprintf(&dependencies, "j%d: {script: [x], parallel: 200, dependencies: [p]}\n", i)
 	}
 	for source, want := range map[string]string{
-		jobs.String():  "501:1+4 error CIC2107: the pipeline has more than 100000 jobs\n",
-		needs.String(): "27:1+3 error CIC2107: the jobs of the pipeline have more than 1000000 needs\n",
+		jobs.String():         "501:1+4 error CIC2107: the pipeline has more than 100000 jobs\n",
+		needs.String():        "27:1+3 error CIC2107: the jobs of the pipeline have more than 1000000 needs and dependencies\n",
+		dependencies.String(): "27:1+3 error CIC2107: the jobs of the pipeline have more than 1000000 needs and dependencies\n",
 	} {
 		if _, errs := Decode(parse(t, source)); report(errs) != want {
 			t.Errorf("got  %swant %s", report(errs), want)

@@ -1,7 +1,9 @@
 package pipeline
 
 import (
+	"cmp"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 
@@ -149,16 +151,22 @@ func (d *decoder) readAs(n *syntax.Node, name string) {
 	}
 }
 
-// printFloat returns the text that GitLab makes of a plain float of moderate
-// size.
+// printFloat returns the text that GitLab makes of a plain float: at least one
+// digit behind the point, an exponent below 0.0001 and from 1e16.
 func printFloat(source string) (string, bool) {
 	f, err := strconv.ParseFloat(strings.NewReplacer("_", "", ",", "").Replace(source), 64)
-	if err != nil || f >= 1e16 || f <= -1e16 {
+	switch size := math.Abs(f); {
+	case math.IsInf(f, 1): // the commit 12e4567 is one
+		return "Infinity", true
+	case math.IsInf(f, -1):
+		return "-Infinity", true
+	case err != nil:
 		return "", false
+	case f == 0 || size >= 1e-4 && size < 1e16:
+		whole, fraction, _ := strings.Cut(strconv.FormatFloat(f, 'f', -1, 64), ".")
+		return whole + "." + cmp.Or(fraction, "0"), true
 	}
-	s := strconv.FormatFloat(f, 'f', -1, 64)
-	if !strings.Contains(s, ".") {
-		s += ".0"
-	}
-	return s, true
+	mantissa, exponent, _ := strings.Cut(strconv.FormatFloat(f, 'e', -1, 64), "e")
+	whole, fraction, _ := strings.Cut(mantissa, ".")
+	return whole + "." + cmp.Or(fraction, "0") + "e" + exponent, true
 }
