@@ -7,7 +7,10 @@ import (
 	"mvdan.cc/sh/v3/syntax"
 )
 
-const helpTest = "write [ ... ], with = and && between several"
+const (
+	helpTest   = "write [ ... ], with = and && between several"
+	helpAppend = "write name=$name..."
+)
 
 // bashCommands are commands that dash does not have, with what to write instead.
 var bashCommands = map[string]string{
@@ -44,42 +47,35 @@ func (sv *survey) call(n *syntax.CallExpr) {
 	if len(n.Args) == 0 {
 		return
 	}
-	if env, ok := powerShellVariable(n); ok {
-		sv.powerShell = env
-	}
-	name := n.Args[0].Lit()
-	if powerShellName.MatchString(name) && sv.powerShell == nil {
-		pos := n.Args[0].Pos()
+	pos, name := n.Args[0].Pos(), n.Args[0].Lit()
+	if sv.powerShell == nil && (powerShellName.MatchString(name) || assignsEnv(n)) {
 		sv.powerShell = &pos
 	}
 	if name == "" || sv.functions[name] {
 		return
 	}
-	pos := n.Args[0].Pos()
 	if help, ok := bashCommands[name]; ok {
 		sv.add(pos, `"`+name+`"`, help)
 		return
 	}
-	if assignLike.MatchString(name) {
-		sv.add(pos, `an assignment to an array or with "+="`, "")
-		return
+	if m := assignLike.FindString(name); m == "" {
+		sv.arguments(name, n.Args[1:])
+	} else if strings.Contains(m, "[") {
+		sv.add(pos, "an array", "")
+	} else {
+		sv.add(pos, `"+="`, helpAppend)
 	}
-	sv.arguments(name, n.Args[1:])
 }
 
-// powerShellVariable recognises $env:NAME = value.
-func powerShellVariable(n *syntax.CallExpr) (*syntax.Pos, bool) {
+// assignsEnv recognises $env:NAME = value, an assignment of PowerShell.
+func assignsEnv(n *syntax.CallExpr) bool {
 	parts := n.Args[0].Parts
 	if len(n.Args) < 2 || n.Args[1].Lit() != "=" || len(parts) < 2 {
-		return nil, false
+		return false
 	}
 	param, isParam := parts[0].(*syntax.ParamExp)
 	lit, isLit := parts[1].(*syntax.Lit)
-	if !isParam || !isLit || param.Param == nil || !strings.EqualFold(param.Param.Value, "env") || !strings.HasPrefix(lit.Value, ":") {
-		return nil, false
-	}
-	pos := param.Pos()
-	return &pos, true
+	return isParam && isLit && param.Param != nil && strings.EqualFold(param.Param.Value, "env") && strings.HasPrefix(lit.Value, ":")
 }
 
 // declaration looks at declare, local, export and the like in a tree of bash; in

@@ -183,8 +183,14 @@ func escaped(s string) bool {
 
 func (sv *survey) braces(w *syntax.Word) {
 	split := *w
-	if syntax.SplitBraces(&split) {
-		sv.add(w.Pos(), "brace expansion", "write the words out")
+	if !syntax.SplitBraces(&split) {
+		return
+	}
+	for _, part := range split.Parts {
+		if _, ok := part.(*syntax.BraceExp); ok {
+			sv.add(w.Pos(), "brace expansion", "write the words out")
+			return
+		}
 	}
 }
 
@@ -226,7 +232,7 @@ func (sv *survey) value(n syntax.Node) {
 	switch n := n.(type) {
 	case *syntax.Assign:
 		if n.Append {
-			sv.add(n.Pos(), `"+="`, "write name=$name...")
+			sv.add(n.Pos(), `"+="`, helpAppend)
 		} else if n.Index != nil {
 			sv.add(n.Pos(), "an array", "")
 		}
