@@ -233,5 +233,5 @@ func digest(data []byte) string {
 // scriptName reports whether name can be a script's: [a-z0-9._-]+.sh, as [ScriptPath] makes.
 func scriptName(name string) bool {
 	return strings.HasSuffix(name, ".sh") && len(name) <= 100 && !unsafeRun.MatchString(name) &&
-		name[0] != '.' && name[0] != '-'
+		name[0] != '.' && name[0] != '-' && !reservedName.MatchString(name)
 }

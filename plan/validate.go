@@ -52,6 +52,10 @@ func (e ValidationError) Error() string {
 func (p *Plan) Validate() error {
 	v := &validator{}
 	top := scope{v: v}
+	if len(p.Jobs) > maxJobs {
+		top.field("jobs").fail("%d jobs are more than %d", len(p.Jobs), maxJobs)
+		return v.err()
+	}
 	v.head(top, p)
 	v.structure(top, p)
 	sound := len(v.problems) == 0 // names and edges: enough for a graph

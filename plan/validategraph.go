@@ -7,10 +7,6 @@ import (
 
 // structure checks names, stages and written edges: all that [NewGraph] relies on.
 func (v *validator) structure(s scope, p *Plan) {
-	if len(p.Jobs) > maxJobs {
-		s.field("jobs").fail("%d jobs are more than %d", len(p.Jobs), maxJobs)
-		return
-	}
 	s.field("stages").unique(p.Stages)
 	stages := make(map[string]int, len(p.Stages))
 	used := make([]bool, len(p.Stages))
