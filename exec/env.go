@@ -1,0 +1,75 @@
+package exec
+
+import (
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/cic-ci/cic/plan"
+)
+
+// Environment returns the predefined variables of a job as NAME=value, sorted
+// by name: those of the plan, those that follow from the job, and runtime, the
+// ones that only the executor knows (see [plan.RuntimeVariable]), which the
+// templates of the others may mention. The job's own variables are not among
+// them: its script exports these. Source: specification section 19.
+func Environment(p *plan.Plan, j *plan.Job, runtime map[string]string) ([]string, error) {
+	values := make(map[string]string, len(p.Variables)+len(runtime)+16)
+	for _, vars := range []plan.Variables{p.Variables, plan.JobVariables(j)} {
+		for _, v := range vars {
+			value, err := v.Value.Expand(lookup(runtime))
+			if err != nil {
+				return nil, fmt.Errorf("variable %s: %w", v.Name, err)
+			}
+			values[v.Name] = value
+		}
+	}
+	maps.Copy(values, runtime)
+	env := make([]string, 0, len(values))
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		env = append(env, name+"="+values[name])
+	}
+	return env, nil
+}
+
+func lookup(values map[string]string) func(string) (string, bool) {
+	return func(name string) (string, bool) {
+		v, ok := values[name]
+		return v, ok
+	}
+}
+
+// maxJobs is more than a plan may hold, so that the ids of two runs' jobs differ.
+const maxJobs = 1_000_000
+
+// runtimeVariables are what the executor itself adds to the caller's variables,
+// which cannot overrule them. number counts runs, job is the job's index.
+func runtimeVariables(given map[string]string, number int64, job int, created time.Time) map[string]string {
+	vars := make(map[string]string, len(given)+9)
+	maps.Copy(vars, given)
+	vars["CI_BUILDS_DIR"] = path.Dir(plan.ProjectDir)
+	vars["CI_CONCURRENT_ID"] = "0"
+	vars["CI_CONCURRENT_PROJECT_ID"] = "0"
+	vars["CI_JOB_ID"] = strconv.FormatInt(number*maxJobs+int64(job)+1, 10)
+	vars["CI_PIPELINE_CREATED_AT"] = created.UTC().Format(time.RFC3339)
+	vars["CI_PIPELINE_ID"] = strconv.FormatInt(number, 10)
+	vars["CI_PIPELINE_IID"] = strconv.FormatInt(number, 10)
+	vars["CI_PROJECT_DIR"] = plan.ProjectDir
+	return vars
+}
+
+// expandAll expands each of texts.
+func expandAll(texts []plan.Text, values map[string]string) ([]string, error) {
+	out := make([]string, 0, len(texts))
+	for _, t := range texts {
+		s, err := t.Expand(lookup(values))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, s)
+	}
+	return out, nil
+}

@@ -1,0 +1,67 @@
+package exec
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// fail makes res a failure that is not the script's own; one that was there
+// before stays, with the new error's text added.
+func fail(res *JobResult, err error) {
+	if res.Status == StatusFailed || res.Status == StatusCanceled {
+		res.Error += "; " + err.Error()
+		return
+	}
+	res.Status, res.Class, res.Error = StatusFailed, ClassSystem, err.Error()
+	var e *Error
+	var p *panicError
+	switch {
+	case errors.As(err, &p):
+		res.Help = "this is a defect of cic; please report it with the following lines\n" + string(p.stack)
+	case errors.As(err, &e):
+		if res.Help = e.Help; e.Class != "" {
+			res.Class = e.Class
+		}
+		if e.Class == ClassCanceled {
+			res.Status = StatusCanceled
+		}
+	}
+}
+
+// exitText says what an exit code means.
+func exitText(code int) string {
+	text := "exit code " + strconv.Itoa(code)
+	if meaning, ok := exitMeanings[code]; ok {
+		text += " (" + meaning + ")"
+	}
+	return text
+}
+
+// exitMeanings are the codes that a shell gives a meaning of its own
+// (POSIX.1-2017, Shell Command Language, 2.8.2), by the names of Linux's signals.
+var exitMeanings = map[int]string{
+	126: "a command could not be executed",
+	127: "a command was not found",
+	129: "SIGHUP",
+	130: "SIGINT",
+	131: "SIGQUIT",
+	132: "SIGILL",
+	134: "SIGABRT",
+	135: "SIGBUS",
+	136: "SIGFPE",
+	137: "SIGKILL",
+	139: "SIGSEGV",
+	141: "SIGPIPE",
+	143: "SIGTERM",
+}
+
+// joinQuoted lists names for a person.
+func joinQuoted(names []string) string {
+	quoted := make([]string, len(names))
+	for i, name := range names {
+		quoted[i] = fmt.Sprintf("%q", name)
+	}
+	return strings.Join(quoted, ", ")
+}

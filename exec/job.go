@@ -1,0 +1,335 @@
+package exec
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime/debug"
+	"time"
+
+	"github.com/cic-ci/cic/exec/workspace"
+	"github.com/cic-ci/cic/plan"
+)
+
+// worker carries out the life of one job in a goroutine of its own. It prepares
+// the job at once and runs it when it is launched: so what takes long of a
+// container's creation is done while the jobs before it still run.
+type worker struct {
+	r     *run
+	index int
+	job   *plan.Job
+	id    string
+	// start brings the word to go; closed without it, the job is dismissed.
+	start    chan launch
+	launched bool // or dismissed; belongs to the loop
+
+	vars    map[string]string
+	scratch string
+	ws      Workspace
+	box     Sandbox
+	log     *jobLog
+}
+
+// launch is the word to go.
+type launch struct {
+	at     time.Time
+	from   []string // the jobs whose artifacts it sees
+	layers []string // their directories
+}
+
+// jobID is [Spec.ID]: the name of the job's files, unique without regard to case.
+func jobID(j *plan.Job) string { return plan.FileName(j.Name) }
+
+func newWorker(r *run, i int) *worker {
+	w := &worker{r: r, index: i, job: &r.plan.Jobs[i], start: make(chan launch, 1)}
+	w.id = jobID(w.job)
+	var number int64
+	if r.RunDir != nil {
+		number = r.RunDir.Number
+	}
+	w.vars = runtimeVariables(r.Variables, number, i, r.started)
+	return w
+}
+
+// image is the expanded reference; [plan.Plan.Validate] has seen that it expands.
+func (w *worker) image() string {
+	image, err := w.job.Image.Name.Expand(lookup(w.vars))
+	if err != nil {
+		return w.job.Image.Name.String()
+	}
+	return image
+}
+
+// main is the worker's goroutine.
+func (w *worker) main() {
+	setupErr := guard(w.prepare)
+	l, ok := <-w.start
+	if ok {
+		res := &JobResult{}
+		err := guard(func() error { return w.perform(l, res, setupErr) })
+		if err != nil {
+			fail(res, err)
+		}
+		w.r.messages <- message{job: w.index, result: res, crash: isPanic(err) || isPanic(setupErr)}
+	}
+	err := guard(w.cleanup)
+	if !ok && isPanic(setupErr) {
+		err = errors.Join(setupErr, err) // it would be told nowhere else
+	}
+	w.r.messages <- message{job: w.index, err: err, crash: isPanic(err)}
+}
+
+// prepare makes the sandbox, which does not need the workspace's content.
+func (w *worker) prepare() error {
+	env, err := Environment(w.r.plan, w.job, w.vars)
+	if err != nil {
+		return err
+	}
+	if w.r.RunDir != nil {
+		w.scratch = w.r.RunDir.scratchDir(w.id)
+		if err := os.Mkdir(w.scratch, 0o700); err != nil {
+			return err
+		}
+	}
+	if w.ws, err = w.r.Workspaces.Open(w.id); err != nil {
+		return fmt.Errorf("workspace: %w", err)
+	}
+	w.box, err = w.r.Runtime.Setup(w.r.ctx, Spec{
+		ID:      w.id,
+		Job:     w.job,
+		Image:   w.image(),
+		Env:     env,
+		Builds:  w.ws.Builds(),
+		Scratch: w.scratch,
+	})
+	return err
+}
+
+// perform runs a job that was launched. An error is a system failure; what the
+// job itself does wrong goes into res.
+func (w *worker) perform(l launch, res *JobResult, setupErr error) (err error) {
+	var file *os.File
+	if w.r.RunDir != nil {
+		res.Log = w.r.RunDir.LogPath(w.id)
+		if file, err = os.OpenFile(res.Log, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, file.Close()) }()
+	}
+	w.log = newJobLog(file, w.r.LogLimit, w.output, w.note)
+	defer func() {
+		tail, logErr := w.log.Close()
+		if logErr != nil {
+			err = errors.Join(err, fmt.Errorf("the log is not whole: %w", logErr))
+		}
+		if res.Status != StatusSuccess || err != nil {
+			res.Tail = tail
+		}
+	}()
+	if setupErr != nil {
+		w.judge(res, 0, setupErr)
+		return nil
+	}
+	w.noteInputs(l.from)
+	if err := w.ws.Mount(l.layers); err != nil {
+		return fmt.Errorf("workspace: %w", err)
+	}
+	w.runScript(l, res)
+	w.runAfterScript(l, res)
+	return w.collect(res)
+}
+
+func (w *worker) noteInputs(from []string) {
+	switch n := len(from); {
+	case n > 5:
+		w.log.Note(false, "artifacts from %d jobs", n)
+	case n > 0:
+		w.log.Note(false, "artifacts from %s", joinQuoted(from))
+	}
+}
+
+// errTimeout is the cause of the end of a script that took too long.
+var errTimeout = errors.New("timed out")
+
+// runScript runs the job's script within its time limit.
+func (w *worker) runScript(l launch, res *JobResult) {
+	if w.r.ctx.Err() != nil {
+		w.judge(res, 0, context.Cause(w.r.ctx))
+		return
+	}
+	limit := time.Duration(w.job.Timeout) * time.Second
+	ctx, cancel := context.WithTimeoutCause(w.r.ctx, limit, errTimeout)
+	defer cancel()
+	code, err := w.box.Run(ctx, w.program("script", w.job.Script, l, "running"), w.log)
+	w.judge(res, code, err)
+}
+
+func (w *worker) program(name string, s plan.Script, l launch, status string) Program {
+	return Program{
+		Name:  name,
+		Body:  w.r.scripts[s.Path],
+		Shell: s.Shell,
+		Env: []string{
+			"CI_JOB_STARTED_AT=" + l.at.UTC().Format(time.RFC3339),
+			"CI_JOB_STATUS=" + status,
+		},
+		Grace: w.r.Grace,
+		Kill:  w.r.Kill,
+	}
+}
+
+// judge turns how a program ended into a result.
+func (w *worker) judge(res *JobResult, code int, err error) {
+	switch {
+	case errors.Is(err, errTimeout):
+		res.Status, res.Class, res.ExitCode = StatusFailed, ClassTimeout, code
+		res.Error = fmt.Sprintf("timed out after %ds", w.job.Timeout)
+	case err != nil && w.r.ctx.Err() != nil && !isPanic(err):
+		res.Status, res.Class = StatusCanceled, ClassCanceled
+		res.Error = context.Cause(w.r.ctx).Error()
+	case err != nil:
+		fail(res, err)
+	case code != 0:
+		res.Status, res.Class, res.ExitCode = StatusFailed, ClassScript, code
+		res.Error = exitText(code)
+	default:
+		res.Status = StatusSuccess
+	}
+}
+
+// runAfterScript runs the second program: after success, a failed script and an
+// interruption, but not where the job never ran, timed out, or is killed. Its
+// own outcome does not count. Source: specification section 20.2.
+func (w *worker) runAfterScript(l launch, res *JobResult) {
+	ran := res.Status == StatusSuccess || res.Class == ClassScript || res.Class == ClassCanceled
+	if w.job.AfterScript == nil || !ran || w.r.hard.Err() != nil {
+		return
+	}
+	ctx, cancel := w.r.afterContext()
+	defer cancel()
+	w.log.Note(false, "after_script")
+	code, err := w.box.Run(ctx, w.program("after_script", *w.job.AfterScript, l, string(res.Status)), w.log)
+	switch {
+	case err != nil:
+		w.log.Note(true, "after_script: %v", err)
+	case code != 0:
+		w.log.Note(true, "after_script: %s, which does not count", exitText(code))
+	}
+}
+
+// errAfterTimeout is the cause of the end of an after_script that took too long.
+var errAfterTimeout = errors.New("ended after its time limit")
+
+// afterContext bounds an after_script: by its own limit, by less once the run
+// is interrupted, and by the end of everything.
+func (r *run) afterContext() (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeoutCause(r.hard, r.AfterScriptTimeout, errAfterTimeout)
+	go func() {
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.ctx.Done():
+		}
+		budget := time.NewTimer(r.StopBudget)
+		defer budget.Stop()
+		select {
+		case <-ctx.Done():
+		case <-budget.C:
+			cancel()
+		}
+	}()
+	return ctx, cancel
+}
+
+// collect takes the job's artifacts, if its outcome is one they are kept for.
+func (w *worker) collect(res *JobResult) error {
+	a := w.job.Artifacts
+	if a == nil || w.r.RunDir == nil || w.r.hard.Err() != nil || !keepArtifacts(a.When, res.Status) {
+		return nil
+	}
+	paths, err := expandAll(a.Paths, w.vars)
+	if err != nil {
+		return fmt.Errorf("artifacts: %w", err)
+	}
+	exclude, err := expandAll(a.Exclude, w.vars)
+	if err != nil {
+		return fmt.Errorf("artifacts: %w", err)
+	}
+	m, err := w.ws.Collect(workspace.Patterns{Paths: paths, Exclude: exclude, Untracked: a.Untracked}, w.r.RunDir.ArtifactsDir(w.id))
+	if err != nil {
+		return fmt.Errorf("artifacts: %w", err)
+	}
+	for _, warning := range m.Warnings {
+		w.log.Note(true, "artifacts: %s", warning)
+	}
+	res.Artifacts, res.ArtifactBytes = len(m.Files), m.Size
+	if len(m.Files) > 0 {
+		w.log.Note(false, "saved %d artifact(s), %s", len(m.Files), byteSize(m.Size))
+	}
+	return nil
+}
+
+// keepArtifacts is artifacts:when; of a canceled job only `always` keeps them.
+func keepArtifacts(when string, status Status) bool {
+	switch when {
+	case "always":
+		return true
+	case "on_failure":
+		return status == StatusFailed
+	}
+	return status == StatusSuccess
+}
+
+// cleanup removes everything of the job, however far it came.
+func (w *worker) cleanup() error {
+	var errs []error
+	if w.box != nil {
+		errs = append(errs, w.box.Close())
+	}
+	if w.ws != nil {
+		errs = append(errs, w.ws.Close())
+	}
+	if w.scratch != "" {
+		errs = append(errs, workspace.Remove(w.scratch))
+	}
+	return errors.Join(errs...)
+}
+
+func (w *worker) output(text string, continued bool) {
+	if w.r.observer != nil {
+		w.r.observer.send(Event{Time: w.r.Now(), Type: EventJobOutput, Job: w.job.Name, Text: text, Continued: continued})
+	}
+}
+
+func (w *worker) note(text string, warning bool) {
+	if w.r.observer != nil {
+		w.r.observer.send(Event{Time: w.r.Now(), Type: EventJobNote, Job: w.job.Name, Text: text, Warning: warning})
+	}
+}
+
+// panicError is a panic of a worker: a defect of cic, which must not take the
+// other jobs' clean-up with it.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (e *panicError) Error() string {
+	return fmt.Sprintf("internal error: %v", e.value)
+}
+
+// guard calls f and returns its panic as an error.
+func guard(f func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &panicError{value: v, stack: debug.Stack()}
+		}
+	}()
+	return f()
+}
+
+func isPanic(err error) bool {
+	var p *panicError
+	return errors.As(err, &p)
+}

@@ -1,0 +1,202 @@
+package exec
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"unicode/utf8"
+)
+
+const (
+	maxLine   = 1 << 20 // bytes of one job_output event
+	tailLines = 20
+	tailWidth = 400 // bytes kept of a line of the tail
+
+	// DefaultLogLimit is how many bytes of a job's output are kept.
+	DefaultLogLimit = 100 << 20
+)
+
+// splitter cuts a stream into lines. How the stream is cut into writes makes no
+// difference. Lines end at a newline, which is dropped with one carriage return
+// before it; a longer line than max comes in pieces, cut between runes.
+type splitter struct {
+	max  int
+	emit func(line []byte, continued bool)
+	buf  []byte
+}
+
+func (s *splitter) write(p []byte) {
+	for len(p) > 0 {
+		if n := bytes.IndexByte(p, '\n'); n >= 0 && len(s.buf) == 0 && n <= s.max {
+			s.line(p[:n]) // the common case, without a copy
+			p = p[n+1:]
+			continue
+		}
+		// One byte more than max tells whether the line really is too long.
+		part := p[:min(len(p), s.max+1-len(s.buf))]
+		if n := bytes.IndexByte(part, '\n'); n >= 0 {
+			s.line(append(s.buf, part[:n]...))
+			s.buf = s.buf[:0]
+			p = p[n+1:]
+			continue
+		}
+		s.buf = append(s.buf, part...)
+		p = p[len(part):]
+		if len(s.buf) > s.max {
+			cut := runeCut(s.buf, s.max)
+			s.emit(s.buf[:cut], true)
+			s.buf = append(s.buf[:0], s.buf[cut:]...)
+		}
+	}
+}
+
+// flush ends a last line that has no newline.
+func (s *splitter) flush() {
+	if len(s.buf) > 0 {
+		s.line(s.buf)
+		s.buf = s.buf[:0]
+	}
+}
+
+func (s *splitter) line(b []byte) { s.emit(bytes.TrimSuffix(b, []byte("\r")), false) }
+
+// runeCut is the largest cut of b at or before n that does not split a rune.
+func runeCut(b []byte, n int) int {
+	for cut := n; cut > 0 && cut > n-utf8.UTFMax; cut-- {
+		if utf8.RuneStart(b[cut]) {
+			return cut
+		}
+	}
+	return n
+}
+
+// jobLog takes the output of one job: the raw bytes go to the log file, whole
+// lines to the observer. Memory is bounded by the longest line. A write never
+// fails for the job's sake: the first error is kept for the end of the job.
+// Writes after close are dropped, as a program's last output may come late.
+type jobLog struct {
+	// note and output reach the observer; output may wait for a slow one.
+	note   func(text string, warning bool)
+	output func(text string, continued bool)
+
+	mu     sync.Mutex
+	file   io.Writer // nil for none
+	left   int64     // bytes until the log is full
+	limit  int64
+	lines  splitter
+	tail   []string // a ring, next is its oldest
+	next   int
+	midway bool // the last byte was not a newline
+	full   bool
+	closed bool
+	err    error
+}
+
+func newJobLog(file io.Writer, limit int64, output func(string, bool), note func(string, bool)) *jobLog {
+	l := &jobLog{note: note, output: output, file: file, left: limit, limit: limit}
+	l.lines = splitter{max: maxLine, emit: l.line}
+	return l
+}
+
+// Write implements [io.Writer].
+func (l *jobLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := len(p)
+	if l.closed || l.full || n == 0 {
+		return n, nil
+	}
+	if int64(n) > l.left {
+		p = p[:l.left]
+	}
+	l.left -= int64(len(p))
+	l.raw(p)
+	l.lines.write(p)
+	if len(p) < n {
+		l.full = true
+		l.lines.flush()
+		l.say(fmt.Sprintf("log_truncated: the output is longer than %s; the rest is dropped, the job goes on", byteSize(l.limit)), true)
+	}
+	return n, nil
+}
+
+// Note adds a line of the executor's own, marked as such.
+func (l *jobLog) Note(warning bool, format string, args ...any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return
+	}
+	l.lines.flush()
+	l.say(fmt.Sprintf(format, args...), warning)
+}
+
+func (l *jobLog) say(text string, warning bool) {
+	start := ""
+	if l.midway {
+		start = "\n"
+	}
+	kind := ""
+	if warning {
+		kind = "warning: "
+	}
+	l.raw(fmt.Appendf(nil, "%scic: %s%s\n", start, kind, text))
+	l.note(text, warning)
+}
+
+func (l *jobLog) raw(p []byte) {
+	if len(p) == 0 {
+		return
+	}
+	l.midway = p[len(p)-1] != '\n'
+	if l.file == nil || l.err != nil {
+		return
+	}
+	if _, err := l.file.Write(p); err != nil {
+		l.err = err
+	}
+}
+
+func (l *jobLog) line(b []byte, continued bool) {
+	text := string(b)
+	kept := text
+	if len(kept) > tailWidth {
+		kept = kept[:runeCut(b, tailWidth)] + " ..."
+	}
+	if kept = strings.ToValidUTF8(kept, "\uFFFD"); len(l.tail) < tailLines {
+		l.tail = append(l.tail, kept)
+	} else {
+		l.tail[l.next] = kept
+		l.next = (l.next + 1) % tailLines
+	}
+	l.output(text, continued)
+}
+
+// Close ends the last line. It returns the last lines of output and the first
+// error of the log file.
+func (l *jobLog) Close() (tail []string, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.closed {
+		l.lines.flush()
+		l.closed = true
+	}
+	return slices.Concat(l.tail[l.next:], l.tail[:l.next]), l.err
+}
+
+// byteSize prints a size for people: 512 B, 1.5 KiB, 100 MiB.
+func byteSize(n int64) string {
+	if n < 1024 {
+		return fmt.Sprintf("%d B", n)
+	}
+	f, unit := float64(n)/1024, 0
+	for f >= 1024 && unit < 3 {
+		f /= 1024
+		unit++
+	}
+	s := strings.TrimSuffix(fmt.Sprintf("%.1f", f), ".0")
+	return s + " " + [...]string{"KiB", "MiB", "GiB", "TiB"}[unit]
+}

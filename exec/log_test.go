@@ -1,0 +1,200 @@
+package exec
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+// split cuts data, written in pieces of the given sizes, into lines; one that
+// is continued ends in a backslash.
+func split(limit int, data []byte, sizes []byte) (lines []string) {
+	s := splitter{max: limit, emit: func(b []byte, continued bool) {
+		line := string(b)
+		if continued {
+			line += "\\"
+		}
+		lines = append(lines, line)
+	}}
+	for _, n := range sizes {
+		k := min(int(n), len(data))
+		s.write(data[:k])
+		data = data[k:]
+	}
+	s.write(data)
+	s.flush()
+	return lines
+}
+
+func TestSplitter(t *testing.T) {
+	for _, tt := range []struct {
+		in   string
+		want []string
+	}{
+		{"", nil},
+		{"a", []string{"a"}},
+		{"a\n", []string{"a"}},
+		{"a\nb", []string{"a", "b"}},
+		{"\n\n", []string{"", ""}},
+		{"a\r\nb\r", []string{"a", "b"}},
+		{"10%\r20%\n", []string{"10%\r20%"}},
+		{"12345678\n", []string{"12345678"}},
+		{"123456789\n", []string{"12345678\\", "9"}},
+		{"1234567812345678\n", []string{"12345678\\", "12345678"}},
+		{"1234567é89\n", []string{"1234567\\", "é89"}},
+		{"\xff\xff\xff\xff\xff\xff\xff\xff\xff\n", []string{"\xff\xff\xff\xff\xff\xff\xff\xff\\", "\xff"}},
+		{"\x80\x80\x80\x80\x80\x80\x80\x80\x80\n", []string{"\x80\x80\x80\x80\x80\x80\x80\x80\\", "\x80"}},
+	} {
+		if got := split(8, []byte(tt.in), nil); !slices.Equal(got, tt.want) {
+			t.Errorf("%q: %q, want %q", tt.in, got, tt.want)
+		}
+	}
+}
+
+func FuzzSplitter(f *testing.F) {
+	f.Add([]byte("one\ntwo\r\nthree is longer than the limit\xff\xfe\né"), []byte{1, 2, 3, 200})
+	f.Fuzz(func(t *testing.T, data, sizes []byte) {
+		whole := split(8, data, nil)
+		if got := split(8, data, sizes); !slices.Equal(got, whole) {
+			t.Errorf("in pieces of %v: %q, whole: %q", sizes, got, whole)
+		}
+		for _, line := range whole {
+			if len(strings.TrimSuffix(line, "\\")) > 8 && len(line) > 9 || strings.Contains(line, "\n") {
+				t.Errorf("line %q", line)
+			}
+		}
+	})
+}
+
+// logged collects what a jobLog tells.
+type logged struct{ lines, notes []string }
+
+func (l *logged) log(w io.Writer, limit int64) *jobLog {
+	return newJobLog(w, limit,
+		func(text string, continued bool) { l.lines = append(l.lines, text) },
+		func(text string, warning bool) { l.notes = append(l.notes, text) })
+}
+
+func TestJobLogLimit(t *testing.T) {
+	for _, size := range []int{1, 3, 1000} { // of the writes
+		var file bytes.Buffer
+		var l logged
+		log := l.log(&file, 10)
+		for data := []byte("0123\n56789ABC\n"); len(data) > 0; {
+			n := min(size, len(data))
+			if m, err := log.Write(data[:n]); m != n || err != nil {
+				t.Fatalf("Write = %d, %v", m, err)
+			}
+			data = data[n:]
+		}
+		if _, err := log.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(l.lines, []string{"0123", "56789"}) || len(l.notes) != 1 {
+			t.Errorf("lines %q, notes %q", l.lines, l.notes)
+		}
+		if want := "0123\n56789\ncic: warning: log_truncated: the output is longer than 10 B; the rest is dropped, the job goes on\n"; file.String() != want {
+			t.Errorf("file %q", file.String())
+		}
+	}
+}
+
+func TestJobLogNote(t *testing.T) {
+	var file bytes.Buffer
+	var l logged
+	log := l.log(&file, 1000)
+	log.Note(false, "first")
+	io.WriteString(log, "half a line")
+	log.Note(true, "no %s", "match")
+	io.WriteString(log, "end\n")
+	log.Note(false, "last")
+	if _, err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if want := "cic: first\nhalf a line\ncic: warning: no match\nend\ncic: last\n"; file.String() != want {
+		t.Errorf("file %q", file.String())
+	}
+	if !slices.Equal(l.lines, []string{"half a line", "end"}) || !slices.Equal(l.notes, []string{"first", "no match", "last"}) {
+		t.Errorf("%q %q", l.lines, l.notes)
+	}
+	// What comes late is dropped.
+	io.WriteString(log, "late\n")
+	log.Note(false, "late")
+	if strings.Contains(file.String(), "late") || len(l.lines) != 2 {
+		t.Errorf("file %q", file.String())
+	}
+}
+
+func TestJobLogKeepsRawBytes(t *testing.T) {
+	raw := "\x00\xff\x1b[2J\x1b]0;title\x07 10%\r20%\r\nbell\x07"
+	var file bytes.Buffer
+	var l logged
+	log := l.log(&file, 1000)
+	io.WriteString(log, raw)
+	tail, err := log.Close()
+	if file.String() != raw || err != nil {
+		t.Errorf("file %q, %v", file.String(), err)
+	}
+	if len(tail) != 2 || !utf8.ValidString(tail[0]) {
+		t.Errorf("tail %q", tail)
+	}
+}
+
+type brokenDisk struct{ writes int }
+
+func (d *brokenDisk) Write([]byte) (int, error) {
+	d.writes++
+	return 0, errors.New("no space left on device")
+}
+
+func TestJobLogBrokenDisk(t *testing.T) {
+	var l logged
+	disk := &brokenDisk{}
+	log := l.log(disk, 1000)
+	for range 3 {
+		if n, err := io.WriteString(log, "line\n"); n != 5 || err != nil {
+			t.Errorf("the job sees the disk's error: %d, %v", n, err)
+		}
+	}
+	if _, err := log.Close(); err == nil || disk.writes != 1 || len(l.lines) != 3 {
+		t.Errorf("%v after %d writes, %d lines", err, disk.writes, len(l.lines))
+	}
+}
+
+// TestJobLogMemory pours a flood through: neither many lines nor one endless
+// line may pile up.
+func TestJobLogMemory(t *testing.T) {
+	longest := 0
+	count := 0
+	log := newJobLog(io.Discard, 1<<40, func(text string, continued bool) {
+		longest = max(longest, len(text))
+		count++
+	}, func(string, bool) {})
+	chunk := bytes.Repeat([]byte{'x'}, 1<<16)
+	for range 1 << 11 { // 128 MiB without a newline
+		log.Write(chunk)
+	}
+	if longest > maxLine || count < 127 {
+		t.Errorf("%d pieces, the longest %d bytes", count, longest)
+	}
+	if c := cap(log.lines.buf); c > 2*maxLine+1<<16 {
+		t.Errorf("the buffer grew to %d bytes", c)
+	}
+	full := newJobLog(io.Discard, 1, func(string, bool) {}, func(string, bool) {})
+	full.Write([]byte("xx"))
+	if n := testing.AllocsPerRun(100, func() { full.Write(chunk) }); n > 0 {
+		t.Errorf("a full log allocates %v times a write", n)
+	}
+}
+
+func TestByteSize(t *testing.T) {
+	for n, want := range map[int64]string{0: "0 B", 1023: "1023 B", 1024: "1 KiB", 1536: "1.5 KiB", 100 << 20: "100 MiB", 3 << 40: "3 TiB", 5000 << 40: "5000 TiB"} {
+		if got := byteSize(n); got != want {
+			t.Errorf("byteSize(%d) = %s, want %s", n, got, want)
+		}
+	}
+}

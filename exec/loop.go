@@ -1,0 +1,188 @@
+package exec
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/cic-ci/cic/plan"
+)
+
+// dispatch starts jobs, and prepares those that come next, within the bound.
+// What closes down does not count against it, so that the jobs behind need not
+// wait for slow deletes, but workers of all kinds are bounded too.
+func (r *run) dispatch() {
+	for r.sched.Running() < r.Jobs && r.live < 2*r.Jobs {
+		i, ok := r.sched.Next()
+		if !ok {
+			break
+		}
+		r.launch(i)
+	}
+	for r.stopped == "" && r.sched.Running()+r.prepared < r.Jobs && r.live < 2*r.Jobs {
+		i, ok := r.sched.Soon()
+		if !ok {
+			break
+		}
+		r.spawn(i)
+		r.prepared++
+	}
+}
+
+// spawn starts the worker of a job, which prepares it.
+func (r *run) spawn(i int) {
+	w := newWorker(r, i)
+	r.workers[i] = w
+	r.live++
+	go w.main()
+}
+
+// launch lets a job run.
+func (r *run) launch(i int) {
+	if r.workers[i] == nil {
+		r.spawn(i)
+	} else {
+		r.prepared--
+	}
+	r.workers[i].launched = true
+	job := &r.plan.Jobs[i]
+	l := launch{at: r.Now()}
+	for _, producer := range r.inputs(job) {
+		l.from = append(l.from, r.plan.Jobs[producer].Name)
+		l.layers = append(l.layers, r.RunDir.ArtifactsDir(jobID(&r.plan.Jobs[producer])))
+	}
+	r.results[i].Started = l.at
+	r.emit(Event{Time: l.at, Type: EventJobStarted, Job: job.Name, Stage: job.Stage, Image: r.workers[i].image()})
+	r.workers[i].start <- l
+}
+
+// inputs are the jobs whose artifacts the job's workspace holds, in plan order.
+func (r *run) inputs(job *plan.Job) []int {
+	if job.Inputs == nil {
+		return nil
+	}
+	var jobs []int
+	if job.Inputs.EarlierStages {
+		i, _ := r.sched.graph.Index(job.Name)
+		for _, p := range r.artifacts {
+			if r.sched.graph.Stage(p) < r.sched.graph.Stage(i) {
+				jobs = append(jobs, p)
+			}
+		}
+		return jobs
+	}
+	for _, name := range job.Inputs.Jobs {
+		if i, ok := r.sched.graph.Index(name); ok {
+			if _, left := slices.BinarySearch(r.artifacts, i); left {
+				jobs = append(jobs, i)
+			}
+		}
+	}
+	return jobs
+}
+
+// abandon dismisses the jobs that were prepared and will not run.
+func (r *run) abandon() {
+	for _, w := range r.workers {
+		r.dismiss(w)
+	}
+}
+
+func (r *run) dismiss(w *worker) {
+	if w != nil && !w.launched {
+		w.launched = true
+		r.prepared--
+		close(w.start)
+	}
+}
+
+// message is what a worker tells the loop: first that the job finished, unless
+// it was dismissed, then that its worker ended.
+type message struct {
+	job    int
+	result *JobResult // nil for the end of the worker
+	err    error      // of the clean-up
+	crash  bool       // the worker panicked
+}
+
+// handle takes in what a worker says.
+func (r *run) handle(m message) {
+	job := &r.plan.Jobs[m.job]
+	if m.result == nil {
+		r.live--
+		r.workers[m.job] = nil
+		if m.err != nil {
+			r.emit(Event{Type: EventJobNote, Job: job.Name, Warning: true, Text: "clean-up: " + m.err.Error()})
+		}
+		if m.crash {
+			r.err = errors.Join(r.err, m.err)
+		}
+	} else {
+		res := m.result
+		res.Name, res.Stage, res.Started = job.Name, job.Stage, r.results[m.job].Started
+		res.Duration = r.Now().Sub(res.Started)
+		res.Allowed = res.Status != StatusSuccess && failureAllowed(job, res)
+		r.results[m.job] = *res
+		if res.Artifacts > 0 {
+			at, _ := slices.BinarySearch(r.artifacts, m.job)
+			r.artifacts = slices.Insert(r.artifacts, at, m.job)
+		}
+		r.sched.Finish(m.job, res.Status, res.Allowed)
+		r.emitFinished(m.job)
+	}
+	if m.crash {
+		r.stop("the executor has a defect, and the run was given up")
+		r.cancel(errors.New("a worker panicked"))
+	}
+}
+
+// failureAllowed reports whether the pipeline may pass in spite of the result.
+// Source: specification section 16.
+func failureAllowed(j *plan.Job, res *JobResult) bool {
+	return j.AllowFailure || res.Class == ClassScript && slices.Contains(j.AllowFailureExitCodes, res.ExitCode)
+}
+
+// settle tells of the jobs that were decided without being run.
+func (r *run) settle() {
+	for _, i := range r.sched.Settled() {
+		res := &r.results[i]
+		res.Status, res.Allowed, res.Reason = r.sched.Job(i)
+		r.dismiss(r.workers[i])
+		r.emitFinished(i)
+	}
+}
+
+// finish completes the result and tells it. A job that still waits does so for
+// a manual one.
+func (r *run) finish() {
+	for i := range r.results {
+		if res := &r.results[i]; res.Status == "" {
+			res.Status, _, _ = r.sched.Job(i)
+			res.Reason = "waits for a manual job"
+		}
+	}
+	r.result.Status = r.sched.Status()
+	if r.result.Interrupted {
+		r.result.Status = StatusCanceled
+	}
+	r.result.Jobs = r.results
+	r.result.Duration = r.Now().Sub(r.started)
+	r.emit(Event{Type: EventRunFinished, Status: r.result.Status, Seconds: r.result.Duration.Seconds(), Summary: &r.result})
+}
+
+func (r *run) emitFinished(i int) {
+	res := r.results[i]
+	r.emit(Event{Type: EventJobFinished, Job: res.Name, Status: res.Status, Seconds: res.Duration.Seconds(), Result: &res})
+}
+
+// emit hands an event to the observer and, unless it is only for the eye, to the journal.
+func (r *run) emit(e Event) {
+	if e.Time.IsZero() {
+		e.Time = r.Now()
+	}
+	if r.observer != nil {
+		r.observer.send(e)
+	}
+	if r.journal != nil && e.Type != EventJobOutput && e.Type != EventJobNote {
+		r.journal.send(e)
+	}
+}

@@ -1,0 +1,85 @@
+package exec
+
+import "time"
+
+// Result tells how a run ended.
+type Result struct {
+	// Status is the composite over all jobs: success, failed, canceled, skipped, or
+	// manual where a manual job blocks what is left.
+	Status Status
+	// Jobs are in plan order.
+	Jobs []JobResult
+	// Duration is by the monotonic clock.
+	Duration time.Duration
+	// Interrupted: the context was cancelled while jobs were left.
+	Interrupted bool
+}
+
+// JobResult tells how a job ended. It is part of the journal's format.
+type JobResult struct {
+	Name   string `json:"name"`
+	Stage  string `json:"stage"`
+	Status Status `json:"status"`
+	// Allowed: the job failed and may, or it is manual and nothing waits for it.
+	Allowed bool `json:"allowed,omitempty"`
+	// Class is set for a job that failed or was canceled while it ran.
+	Class Class `json:"class,omitempty"`
+	// ExitCode is that of the script; 128+N where signal N ended it.
+	ExitCode int `json:"exit_code,omitempty"`
+	// Error says in words what went wrong, Help what to do about it.
+	Error string `json:"error,omitempty"`
+	Help  string `json:"help,omitempty"`
+	// Reason says why the job was not run.
+	Reason string `json:"reason,omitempty"`
+	// Started is zero for a job that was not run.
+	Started time.Time `json:"started,omitzero"`
+	// Duration is by the monotonic clock, in nanoseconds.
+	Duration time.Duration `json:"duration,omitempty"`
+	// Log is the path of the whole log, empty without a run directory.
+	Log string `json:"log,omitempty"`
+	// Tail holds the last lines of a failed job's output.
+	Tail []string `json:"tail,omitempty"`
+	// Artifacts is the number of collected files; ArtifactBytes their size.
+	Artifacts     int   `json:"artifacts,omitempty"`
+	ArtifactBytes int64 `json:"artifact_bytes,omitempty"`
+}
+
+// Failed reports whether the job counts as a failure of the pipeline.
+func (j *JobResult) Failed() bool { return j.Status == StatusFailed && !j.Allowed }
+
+// exitCode is the process exit code that a failure of each class asks for.
+// A wrong image or user is the pipeline's own fault, as a failing script is.
+func (c Class) exitCode() int {
+	switch c {
+	case ClassTimeout:
+		return 5
+	case ClassImagePull, ClassSystem:
+		return 4
+	}
+	return 1
+}
+
+// ExitCode is the exit code of the process: 0 passed, allowed failures included;
+// 4 system; 5 timed out; 1 a job failed; 8 blocked on a manual job; 130
+// interrupted. Of several the first in this order counts: 130, 4, 5, 1, 8. A
+// caller that knows the signal says 128 plus its number in place of 130.
+func (r *Result) ExitCode() int {
+	if r.Interrupted {
+		return 130
+	}
+	seen := map[int]bool{}
+	for i := range r.Jobs {
+		if r.Jobs[i].Failed() {
+			seen[r.Jobs[i].Class.exitCode()] = true
+		}
+	}
+	for _, code := range []int{4, 5, 1} {
+		if seen[code] {
+			return code
+		}
+	}
+	if r.Status == StatusManual {
+		return 8
+	}
+	return 0
+}

@@ -1,0 +1,213 @@
+package exec
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"time"
+
+	"github.com/cic-ci/cic/plan"
+)
+
+// Executor runs plans. Runtime, Workspaces and Now are required.
+type Executor struct {
+	Runtime    Runtime
+	Workspaces Workspaces
+	// Now is the clock; its times must carry a monotonic reading, as those of time.Now do.
+	Now func() time.Time
+	// RunDir is where logs, artifacts and the journal go. Without one there are none.
+	RunDir *RunDir
+	// Observer is told everything, by one goroutine. A slow one never stops a job:
+	// it misses lines of output then, and is told how many.
+	Observer func(Event)
+	// Jobs is how many jobs may run at once; 0 stands for twice the processors.
+	Jobs int
+	// Variables are predefined variables known only at run time, such as CI_COMMIT_SHA.
+	Variables map[string]string
+	// Grace is the time between SIGTERM and SIGKILL; 0 stands for 10 s.
+	Grace time.Duration
+	// AfterScriptTimeout bounds an after_script; 0 stands for GitLab's 5 min.
+	AfterScriptTimeout time.Duration
+	// StopBudget is what an after_script gets when the run is interrupted; 0 stands for 30 s.
+	StopBudget time.Duration
+	// LogLimit is how many bytes of a job's output are kept; 0 stands for [DefaultLogLimit].
+	LogLimit int64
+	// Kill, when closed, ends everything at once: no grace, no after_script, no artifacts.
+	Kill <-chan struct{}
+}
+
+// errKilled is the cause of the end when Kill was closed.
+var errKilled = errors.New("killed")
+
+// run is the state of one run. Only the loop touches it; workers send messages.
+type run struct {
+	Executor
+	plan    *plan.Plan
+	sched   *Schedule
+	scripts map[string][]byte
+	started time.Time
+	// ctx ends when the run is interrupted, hard when it is killed.
+	ctx, hard context.Context
+	cancel    context.CancelCauseFunc
+
+	messages  chan message
+	workers   []*worker // by job, nil while there is none
+	live      int       // workers that have not ended
+	prepared  int       // of these, those that were not launched
+	results   []JobResult
+	artifacts []int  // jobs that left some, ascending
+	stopped   string // why no more jobs are started, empty while they are
+	result    Result
+	err       error
+
+	observer, journal *pump
+}
+
+// Run runs the plan, which must be valid, and waits until nothing of it is left.
+// scripts returns the bytes of a script, checked against its digest; all are
+// read before the first job starts, so that a wrong one stops the run.
+//
+// Cancelling ctx ends the run in order: no job is started, those that run get
+// SIGTERM, their after_script and artifacts of `when: always`.
+//
+// Without a result nothing was run: a bad script, or a [*PolicyError]. An error
+// beside a result says that the run could not be recorded.
+func (e *Executor) Run(ctx context.Context, p *plan.Plan, scripts func(plan.Script) ([]byte, error)) (*Result, error) {
+	r := &run{Executor: e.withDefaults(), plan: p, started: e.Now(), messages: make(chan message)}
+	if err := checkPolicy(p); err != nil {
+		return nil, err
+	}
+	var err error
+	if r.sched, err = NewSchedule(p); err != nil {
+		return nil, err
+	}
+	if err := r.readScripts(scripts); err != nil {
+		return nil, err
+	}
+	r.workers = make([]*worker, len(p.Jobs))
+	r.results = make([]JobResult, len(p.Jobs))
+	for i := range p.Jobs {
+		r.results[i] = JobResult{Name: p.Jobs[i].Name, Stage: p.Jobs[i].Stage}
+	}
+	if r.Observer != nil {
+		r.observer = newPump(func(events []Event) {
+			for _, e := range events {
+				r.Observer(e)
+			}
+		})
+	}
+	var journalErr error
+	if r.RunDir != nil {
+		r.journal = newPump(func(events []Event) {
+			if journalErr == nil {
+				journalErr = r.RunDir.append(events)
+			}
+		})
+	}
+	r.emit(Event{Type: EventRunStarted, Source: p.Source, Ref: p.Context.Ref, Stages: p.Stages, Jobs: len(p.Jobs)})
+	r.execute(ctx)
+	r.finish()
+	if r.journal != nil {
+		r.journal.close(nil)
+		if journalErr != nil {
+			r.err = errors.Join(r.err, fmt.Errorf("the journal could not be written: %w", journalErr))
+		}
+	}
+	if r.observer != nil {
+		r.observer.close(r.Kill)
+	}
+	return &r.result, r.err
+}
+
+func (e *Executor) withDefaults() Executor {
+	c := *e
+	if c.Jobs < 1 {
+		c.Jobs = 2 * runtime.NumCPU()
+	}
+	if c.Grace == 0 {
+		c.Grace = 10 * time.Second
+	}
+	if c.AfterScriptTimeout == 0 {
+		c.AfterScriptTimeout = 5 * time.Minute
+	}
+	if c.StopBudget == 0 {
+		c.StopBudget = 30 * time.Second
+	}
+	if c.LogLimit == 0 {
+		c.LogLimit = DefaultLogLimit
+	}
+	return c
+}
+
+// readScripts holds the bytes that were checked, since the files may change.
+func (r *run) readScripts(read func(plan.Script) ([]byte, error)) error {
+	r.scripts = make(map[string][]byte, len(r.plan.Jobs))
+	for i := range r.plan.Jobs {
+		j := &r.plan.Jobs[i]
+		all := []plan.Script{j.Script}
+		if j.AfterScript != nil {
+			all = append(all, *j.AfterScript)
+		}
+		for _, s := range all {
+			body, err := read(s)
+			if err != nil {
+				return err
+			}
+			r.scripts[s.Path] = body
+		}
+	}
+	return nil
+}
+
+// execute is the loop: it starts what may start and waits for what happens.
+func (r *run) execute(ctx context.Context) {
+	r.ctx, r.cancel = context.WithCancelCause(ctx)
+	defer r.cancel(nil)
+	hard, kill := context.WithCancelCause(context.WithoutCancel(ctx))
+	r.hard = hard
+	defer kill(nil)
+	interrupted, killed := ctx.Done(), r.Kill
+	r.settle()
+	for {
+		r.dispatch()
+		if r.sched.Running() == 0 && r.sched.Ready() == 0 {
+			r.abandon()
+			if r.live == 0 {
+				return
+			}
+		}
+		select {
+		case m := <-r.messages:
+			r.handle(m)
+		case <-interrupted:
+			interrupted = nil
+			r.interrupt("the run was interrupted")
+		case <-killed:
+			killed = nil
+			kill(errKilled)
+			r.cancel(errKilled)
+			r.interrupt("the run was interrupted")
+		}
+		r.settle()
+	}
+}
+
+// interrupt stops the run for the user's sake.
+func (r *run) interrupt(reason string) {
+	if r.sched.Running() > 0 {
+		r.result.Interrupted = true
+	}
+	if r.stop(reason) > 0 {
+		r.result.Interrupted = true
+	}
+}
+
+// stop starts no more jobs and returns how many are given up by it.
+func (r *run) stop(reason string) int {
+	if r.stopped != "" {
+		return 0
+	}
+	r.stopped = reason
+	return r.sched.Cancel(reason)
+}

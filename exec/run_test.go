@@ -1,0 +1,417 @@
+package exec
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/cic-ci/cic/exec/workspace"
+	"github.com/cic-ci/cic/plan"
+)
+
+type programs = map[string]func(context.Context, Program, io.Writer) (int, error)
+
+func TestRunOutcomes(t *testing.T) {
+	system := errors.New("the disk is gone")
+	for _, tt := range []struct {
+		name, plan string
+		world      *world
+		want       string
+		status     Status
+		code       int
+	}{
+		{"all pass", "1 a\n2 b", &world{}, "a=success b=success", StatusSuccess, 0},
+		{"a script fails", "1 a\n2 b", &world{script: programs{"a": exits(3)}}, "a=failed/script b=skipped", StatusFailed, 1},
+		{"allowed failure", "1 a allow\n2 b", &world{script: programs{"a": exits(3)}}, "a=failed/script b=success", StatusSuccess, 0},
+		{"system failure of Run", "1 a", &world{script: programs{"a": func(context.Context, Program, io.Writer) (int, error) { return 0, system }}}, "a=failed/system", StatusFailed, 4},
+		{"allowed system failure", "1 a allow", &world{script: programs{"a": func(context.Context, Program, io.Writer) (int, error) { return 0, system }}}, "a=failed/system", StatusSuccess, 0},
+		{"pull failure", "1 a\n1 b", &world{
+			setup:  map[string]func(context.Context, Spec) error{"a": func(context.Context, Spec) error { return &Error{Class: ClassImagePull, Err: system} }},
+			script: programs{"b": exits(1)},
+		}, "a=failed/image_pull b=failed/script", StatusFailed, 4},
+		{"no shell", "1 a", &world{
+			setup: map[string]func(context.Context, Spec) error{"a": func(context.Context, Spec) error { return &Error{Class: ClassConfig, Err: system} }},
+		}, "a=failed/config", StatusFailed, 1},
+		{"timeout before script failure", "1 a\n1 b", &world{script: programs{"a": sleeps(time.Hour + 1), "b": exits(1)}}, "a=failed/timeout b=failed/script", StatusFailed, 5},
+		{"blocked", "1 a\n1 m manual\n2 b", &world{}, "a=success m=manual b=created", StatusManual, 8},
+		{"blocked and failed", "1 a\n1 m manual\n2 b", &world{script: programs{"a": exits(2)}}, "a=failed/script m=manual b=created", StatusManual, 1},
+		{"optional manual", "1 m manual allow\n2 b", &world{}, "m=manual b=success", StatusSuccess, 0},
+		{"artifacts that cannot be collected", "1 a art\n2 b", &world{
+			collect: map[string]func() (*workspace.Manifest, error){"a": func() (*workspace.Manifest, error) { return nil, system }},
+		}, "a=failed/system b=skipped", StatusFailed, 4},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := newHarness(t, tt.world)
+				p := withArtifacts(t, tt.plan, "on_success")
+				res := h.run(t, t.Context(), p)
+				if got := states(res); got != tt.want {
+					t.Errorf("got  %s\nwant %s", got, tt.want)
+				}
+				if res.Status != tt.status || res.ExitCode() != tt.code {
+					t.Errorf("%s, exit code %d; want %s, %d", res.Status, res.ExitCode(), tt.status, tt.code)
+				}
+			})
+		})
+	}
+}
+
+// withArtifacts is parsePlan for lines that may hold the word art: that job
+// leaves artifacts. Jobs with needs see those of their needs, others all earlier.
+func withArtifacts(t testing.TB, text, when string) *plan.Plan {
+	p := parsePlan(t, strings.ReplaceAll(text, " art", ""))
+	i := 0
+	for line := range strings.Lines(text) {
+		if strings.TrimSpace(line) == "" {
+			continue
+		}
+		j := &p.Jobs[i]
+		if slices.Contains(strings.Fields(line), "art") {
+			j.Artifacts = &plan.Artifacts{When: when, Paths: []plan.Text{plan.Literal("out/")}}
+		}
+		if j.AfterStages {
+			j.Inputs = &plan.Inputs{EarlierStages: true}
+		} else if len(j.Needs) > 0 {
+			j.Inputs = &plan.Inputs{}
+			for _, n := range j.Needs {
+				j.Inputs.Jobs = append(j.Inputs.Jobs, n.Job)
+			}
+		}
+		i++
+	}
+	return p
+}
+
+func TestRunFollowsCriticalPath(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		// Level by level this would take 2 + 2 + 2 + 1 s.
+		w := &world{script: programs{
+			"a": sleeps(2 * time.Second), "b": sleeps(time.Second),
+			"c": sleeps(time.Second), "d": sleeps(2 * time.Second),
+			"e": sleeps(2 * time.Second), "f": sleeps(1 * time.Second), "g": sleeps(time.Second),
+		}}
+		h := newHarness(t, w)
+		res := h.run(t, t.Context(), parsePlan(t, `
+			1 a needs
+			1 b needs
+			2 c needs a
+			2 d needs b
+			3 e needs c
+			3 f needs d
+			4 g needs f`))
+		if res.Duration != 5*time.Second {
+			t.Errorf("took %s, the critical path is 5s", res.Duration)
+		}
+		for _, j := range res.Jobs {
+			if j.Name == "d" && j.Duration != 2*time.Second {
+				t.Errorf("d took %s", j.Duration)
+			}
+		}
+	})
+}
+
+func TestRunBoundsJobs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var text strings.Builder
+		w := &world{script: programs{}, closing: map[string]func() error{}}
+		for i := range 40 {
+			name := fmt.Sprintf("j%d", i)
+			fmt.Fprintf(&text, "%d %s\n", i/20, name)
+			w.script[name] = sleeps(time.Second)
+			w.closing[name] = func() error { time.Sleep(3 * time.Second); return nil }
+		}
+		h := newHarness(t, w)
+		h.Jobs = 3
+		h.run(t, t.Context(), parsePlan(t, text.String()))
+		if w.most != 3 {
+			t.Errorf("%d jobs ran at once, 3 are allowed and possible", w.most)
+		}
+	})
+}
+
+func TestRunReleasesDependentsBeforeClosing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{closing: map[string]func() error{"a": func() error { time.Sleep(time.Minute); return nil }}}
+		h := newHarness(t, w)
+		h.Jobs = 1
+		res := h.run(t, t.Context(), parsePlan(t, "1 a\n2 b"))
+		if w.happened("script b") < w.happened("end of script a") || res.Jobs[1].Started.Sub(res.Jobs[0].Started) != 0 {
+			t.Errorf("b started %s after a: %v", res.Jobs[1].Started.Sub(res.Jobs[0].Started), w.history)
+		}
+	})
+}
+
+func TestRunPreparesEarly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slow := func(context.Context, Spec) error { time.Sleep(time.Second); return nil }
+		w := &world{
+			script: programs{"a": sleeps(10 * time.Second), "b": sleeps(time.Second), "bad": func(ctx context.Context, p Program, out io.Writer) (int, error) {
+				time.Sleep(5 * time.Second)
+				return 1, nil
+			}},
+			setup: map[string]func(context.Context, Spec) error{"a": slow, "b": slow, "never": slow},
+		}
+		h := newHarness(t, w)
+		res := h.run(t, t.Context(), parsePlan(t, "1 a needs\n1 bad needs\n2 b needs a\n2 never needs bad"))
+		if res.Duration != 12*time.Second {
+			t.Errorf("took %s; with b set up while a runs it is 12s", res.Duration)
+		}
+		if w.happened("setup b") > w.happened("end of script a") {
+			t.Error("b was not prepared while a ran")
+		}
+		if w.happened("setup never") < 0 || w.happened("script never") >= 0 || w.happened("close never") < 0 {
+			t.Errorf("the job that was prepared and skipped: %v", w.history)
+		}
+	})
+}
+
+func TestRunPassesArtifacts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{collect: map[string]func() (*workspace.Manifest, error){
+			"empty": func() (*workspace.Manifest, error) {
+				return &workspace.Manifest{Warnings: []string{"out/: no match"}}, nil
+			},
+		}}
+		h := newHarness(t, w)
+		p := withArtifacts(t, `
+			1 a art
+			1 none
+			1 empty art
+			1 z art
+			2 all art
+			2 some needs a
+			3 last`, "on_success")
+		res := h.run(t, t.Context(), p)
+		dirs := func(ids ...string) []string {
+			var out []string
+			for _, id := range ids {
+				out = append(out, h.RunDir.ArtifactsDir(id))
+			}
+			return out
+		}
+		for _, tt := range []struct {
+			job  string
+			want []string
+		}{{"a", nil}, {"all", dirs("a", "z")}, {"some", dirs("a")}, {"last", dirs("a", "z", "all")}} {
+			if got := w.layers[tt.job]; !slices.Equal(got, tt.want) {
+				t.Errorf("%s sees %q, want %q", tt.job, got, tt.want)
+			}
+		}
+		if res.Jobs[0].Artifacts != 1 || res.Jobs[0].ArtifactBytes != 3 {
+			t.Errorf("result: %+v", res.Jobs[0])
+		}
+		if log := readLog(t, h, "empty"); !strings.Contains(log, "cic: warning: artifacts: out/: no match\n") {
+			t.Errorf("log: %q", log)
+		}
+		if w.happened("collect a out/") > w.happened("close a") {
+			t.Error("the sandbox closed before artifacts were collected and dependents released")
+		}
+	})
+}
+
+func readLog(t *testing.T, h *harness, id string) string {
+	t.Helper()
+	data, err := os.ReadFile(h.RunDir.LogPath(id))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+func TestRunArtifactsWhen(t *testing.T) {
+	for _, when := range []string{"on_success", "on_failure", "always"} {
+		for _, end := range []string{"success", "failed", "timeout", "canceled"} {
+			synctest.Test(t, func(t *testing.T) {
+				program := map[string]func(context.Context, Program, io.Writer) (int, error){
+					"success": exits(0), "failed": exits(1), "timeout": sleeps(2 * time.Hour), "canceled": sleeps(10 * time.Minute),
+				}[end]
+				w := &world{script: programs{"a": program}}
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				if end == "canceled" {
+					time.AfterFunc(time.Minute, cancel)
+				}
+				newHarness(t, w).run(t, ctx, withArtifacts(t, "1 a art", when))
+				want := when == "always" || when == "on_success" && end == "success" ||
+					when == "on_failure" && (end == "failed" || end == "timeout")
+				if got := w.happened("collect a out/") >= 0; got != want {
+					t.Errorf("artifacts:when:%s of a job that ended as %s: collected %v", when, end, got)
+				}
+			})
+		}
+	}
+}
+
+func TestRunTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{script: programs{"a": sleeps(time.Hour)}}
+		h := newHarness(t, w)
+		p := parsePlan(t, "1 a")
+		p.Jobs[0].Timeout = 5
+		p.Jobs[0].AfterScript = &plan.Script{Path: "jobs/a.after.sh"}
+		res := h.run(t, t.Context(), p)
+		j := res.Jobs[0]
+		if j.Class != ClassTimeout || j.Duration != 5*time.Second || j.Error != "timed out after 5s" || j.ExitCode != 143 {
+			t.Errorf("%+v", j)
+		}
+		if w.happened("after_script a") >= 0 {
+			t.Error("after_script ran after a timeout")
+		}
+	})
+}
+
+// TestRunTimeoutAtTheSameInstant: whichever wins, there is one end, and it is
+// either of the two.
+func TestRunTimeoutAtTheSameInstant(t *testing.T) {
+	for range 50 {
+		synctest.Test(t, func(t *testing.T) {
+			w := &world{script: programs{"a": sleeps(5 * time.Second)}}
+			h := newHarness(t, w)
+			p := parsePlan(t, "1 a\n2 b")
+			p.Jobs[0].Timeout = 5
+			res := h.run(t, t.Context(), p)
+			if got := states(res); got != "a=success b=success" && got != "a=failed/timeout b=skipped" {
+				t.Error(got)
+			}
+		})
+	}
+}
+
+func TestRunAllowedExitCodes(t *testing.T) {
+	for code, want := range map[int]Status{3: StatusSuccess, 4: StatusFailed} {
+		synctest.Test(t, func(t *testing.T) {
+			p := parsePlan(t, "1 a\n2 b")
+			p.Jobs[0].AllowFailureExitCodes = []int{3}
+			res := newHarness(t, &world{script: programs{"a": exits(code)}}).run(t, t.Context(), p)
+			if res.Status != want || res.Jobs[0].Allowed != (code == 3) {
+				t.Errorf("exit code %d: %s", code, res.Status)
+			}
+		})
+	}
+}
+
+func TestRunAfterScript(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		world *world
+		want  string // of CI_JOB_STATUS, empty if it does not run
+		state string
+	}{
+		{"success", &world{}, "success", "a=success"},
+		{"failure", &world{script: programs{"a": exits(1)}}, "failed", "a=failed/script"},
+		{"no sandbox", &world{setup: map[string]func(context.Context, Spec) error{"a": func(context.Context, Spec) error { return io.EOF }}}, "", "a=failed/system"},
+		{"system failure", &world{script: programs{"a": func(context.Context, Program, io.Writer) (int, error) { return 0, io.EOF }}}, "", "a=failed/system"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				saw := ""
+				tt.world.after = programs{"a": func(_ context.Context, p Program, _ io.Writer) (int, error) {
+					for _, e := range p.Env {
+						if v, ok := strings.CutPrefix(e, "CI_JOB_STATUS="); ok {
+							saw = v
+						}
+					}
+					return 7, nil // does not count
+				}}
+				p := parsePlan(t, "1 a")
+				p.Jobs[0].AfterScript = &plan.Script{Path: "jobs/a.after.sh", Shell: "sh"}
+				res := newHarness(t, tt.world).run(t, t.Context(), p)
+				if saw != tt.want || states(res) != tt.state {
+					t.Errorf("CI_JOB_STATUS %q, %s", saw, states(res))
+				}
+			})
+		})
+	}
+}
+
+func TestRunAfterScriptHasItsOwnLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := parsePlan(t, "1 a")
+		p.Jobs[0].AfterScript = &plan.Script{Path: "jobs/a.after.sh"}
+		h := newHarness(t, &world{after: programs{"a": sleeps(time.Hour)}})
+		res := h.run(t, t.Context(), p)
+		if states(res) != "a=success" || res.Duration != 5*time.Minute {
+			t.Errorf("%s after %s", states(res), res.Duration)
+		}
+		if log := readLog(t, h, "a"); !strings.Contains(log, "cic: warning: after_script: ended after its time limit") {
+			t.Errorf("log: %q", log)
+		}
+	})
+}
+
+func TestRunNeedsItsScripts(t *testing.T) {
+	h := newHarness(t, &world{})
+	res, err := h.Run(t.Context(), parsePlan(t, "1 a\n1 b"), func(s plan.Script) ([]byte, error) {
+		if s.Path == "jobs/b.sh" {
+			return nil, io.ErrUnexpectedEOF
+		}
+		return nil, nil
+	})
+	if !errors.Is(err, io.ErrUnexpectedEOF) || res != nil || len(h.world.history) > 0 || len(h.events) > 0 {
+		t.Errorf("%v, %v, %v", res, err, h.world.history)
+	}
+}
+
+func TestRunRefusesPrivileges(t *testing.T) {
+	h := newHarness(t, &world{})
+	p := parsePlan(t, "1 a\n1 b")
+	p.Jobs[1].Privileged = true
+	_, err := h.Run(t.Context(), p, nil)
+	var policy *PolicyError
+	if !errors.As(err, &policy) || !slices.Equal(policy.Jobs, []string{"b"}) || len(h.world.history) > 0 {
+		t.Errorf("%v, %v", err, h.world.history)
+	}
+}
+
+func TestRunReportsFullDisk(t *testing.T) {
+	if os.Geteuid() != 0 {
+		if _, err := os.Stat("/dev/full"); err != nil {
+			t.Skip("needs /dev/full")
+		}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t, &world{script: programs{"a": func(_ context.Context, _ Program, out io.Writer) (int, error) {
+			_, err := io.WriteString(out, "hello\n")
+			return 0, err
+		}}})
+		h.RunDir.journal.Close()
+		var err error
+		if h.RunDir.journal, err = os.OpenFile("/dev/full", os.O_WRONLY, 0); err != nil {
+			t.Fatal(err)
+		}
+		res, err := h.Run(t.Context(), parsePlan(t, "1 a"), func(plan.Script) ([]byte, error) { return nil, nil })
+		if err == nil || res == nil || states(res) != "a=success" || !strings.Contains(err.Error(), "journal") {
+			t.Errorf("%v, %v", res, err)
+		}
+	})
+}
+
+func TestRunKeepsTailOfFailedJobs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t, &world{script: programs{"a": func(_ context.Context, _ Program, out io.Writer) (int, error) {
+			for i := range 30 {
+				fmt.Fprintf(out, "line %d\n", i)
+			}
+			return 137, nil
+		}}})
+		res := h.run(t, t.Context(), parsePlan(t, "1 a"))
+		j := res.Jobs[0]
+		if len(j.Tail) != tailLines || j.Tail[0] != "line 10" || j.Tail[tailLines-1] != "line 29" {
+			t.Errorf("tail: %q", j.Tail)
+		}
+		if j.Error != "exit code 137 (SIGKILL)" || j.Log != filepath.Join(h.RunDir.Dir, "logs", "a.log") {
+			t.Errorf("%+v", j)
+		}
+		if log := readLog(t, h, "a"); strings.Count(log, "\n") != 30 || !strings.HasPrefix(log, "line 0\n") {
+			t.Errorf("log: %q", log)
+		}
+	})
+}

@@ -1,0 +1,211 @@
+package exec
+
+import (
+	"container/heap"
+	"fmt"
+
+	"github.com/cic-ci/cic/plan"
+)
+
+// Schedule decides which job may start when, and what a result unlocks. It is
+// pure: no clock, no goroutine, no I/O. Jobs are indices into Plan.Jobs.
+//
+// Its rules are GitLab's (specification section 17): a job with needs looks at
+// these, a job with AfterStages at all jobs of all earlier stages, each through
+// the composite status of that set. One thing is stricter: a job with
+// `when: always` one of whose needs was skipped does not start at once, but when
+// its other needs are done too, so that it never runs beside what it waits for.
+//
+// Of several ready jobs the one with the longest chain of jobs behind it comes
+// first, then the earlier in the plan. Durations are not known, so every job
+// counts the same.
+//
+// The whole of a run costs time linear in jobs and written needs, but for the
+// logarithm of the queue: jobs that wait for stages share one tally a stage.
+type Schedule struct {
+	jobs    []plan.Job
+	graph   *plan.Graph
+	nodes   []node
+	ready   queue // may start
+	soon    queue // everything they wait for has begun; may hold jobs that moved on
+	settled []int // settled without running, not yet told by Settled
+	all     tally
+	running int
+	// deferred are jobs that will run whatever becomes of the needs that are left.
+	deferred []int
+
+	stages   []stage
+	frontier int   // the stage whose jobs in stage mode were decided last, -1 at first
+	before   tally // all jobs of the stages before frontier
+	failed   int   // the first job that failed among these, -1 if none
+	begun    int   // the first stage with jobs that have not begun
+}
+
+// node is the state of one job.
+type node struct {
+	status  Status
+	allowed bool // the job's failure, or its waiting for a person, holds nobody up
+	needs   tally
+	// waiting counts the needs that are not settled, unbegun those that have
+	// not even started.
+	waiting, unbegun int
+	begun            bool
+	height           int // jobs on the longest chain that begins here
+	reason           string
+}
+
+type stage struct {
+	jobs               tally // settled ones
+	unsettled, unbegun int
+	failed             int // the first job that failed, -1 if none
+}
+
+// NewSchedule returns the schedule of a plan at its start. The error is that of
+// [plan.NewGraph].
+func NewSchedule(p *plan.Plan) (*Schedule, error) {
+	g, err := plan.NewGraph(p)
+	if err != nil {
+		return nil, err
+	}
+	s := &Schedule{
+		jobs:     p.Jobs,
+		graph:    g,
+		nodes:    make([]node, len(p.Jobs)),
+		stages:   make([]stage, len(p.Stages)),
+		frontier: -1,
+		failed:   -1,
+	}
+	for i := range s.stages {
+		s.stages[i].failed = -1
+	}
+	for i := range s.jobs {
+		s.nodes[i].status = StatusCreated
+		s.nodes[i].waiting = len(g.Needs(i))
+		s.nodes[i].unbegun = len(g.Needs(i))
+		st := &s.stages[g.Stage(i)]
+		st.unsettled++
+		st.unbegun++
+	}
+	s.all.add(StatusCreated, len(s.jobs))
+	s.heights()
+	s.ready.nodes, s.soon.nodes = s.nodes, s.nodes
+	var changed []int
+	for i := range s.jobs {
+		if !g.StageMode(i) && s.nodes[i].waiting == 0 {
+			changed = s.decide(i, StatusSuccess, changed)
+		}
+	}
+	s.propagate(s.advance(changed))
+	return s, nil
+}
+
+// heights sets the number of jobs on the longest chain that begins at each job.
+// Levels are a topological order, so by descending level everything that waits
+// for a job was seen before it; behind[t] is final once a job of an earlier
+// stage asks for it.
+func (s *Schedule) heights() {
+	ofStage := make([]int, len(s.stages))  // of the jobs in stage mode
+	behind := make([]int, len(s.stages)+1) // of those of a stage and all later ones
+	final := len(s.stages)
+	levels := s.graph.Levels()
+	for l := len(levels) - 1; l >= 0; l-- {
+		for _, name := range levels[l] {
+			i, _ := s.graph.Index(name)
+			st := s.graph.Stage(i)
+			for final > st+1 {
+				final--
+				behind[final] = max(ofStage[final], behind[final+1])
+			}
+			h := behind[st+1]
+			for _, d := range s.graph.Dependents(i) {
+				h = max(h, s.nodes[d].height)
+			}
+			s.nodes[i].height = h + 1
+			if s.graph.StageMode(i) {
+				ofStage[st] = max(ofStage[st], h+1)
+			}
+		}
+	}
+}
+
+// Next takes the best job that may start and marks it as running.
+func (s *Schedule) Next() (job int, ok bool) {
+	if s.ready.Len() == 0 {
+		return 0, false
+	}
+	job = heap.Pop(&s.ready).(int)
+	s.set(job, StatusRunning)
+	s.running++
+	s.begin(job)
+	return job, true
+}
+
+// Soon takes a job that cannot start yet, but everything it waits for is
+// running or done: it is worth preparing. Each job is offered once.
+func (s *Schedule) Soon() (job int, ok bool) {
+	for s.soon.Len() > 0 {
+		if job = heap.Pop(&s.soon).(int); s.nodes[job].status == StatusCreated {
+			return job, true
+		}
+	}
+	return 0, false
+}
+
+// Finish records the end of a running job: success, failed or canceled.
+// allowed says that its failure is allowed.
+func (s *Schedule) Finish(job int, status Status, allowed bool) {
+	if s.nodes[job].status != StatusRunning || !status.complete() || status == StatusSkipped {
+		panic(fmt.Sprintf("exec: job %q went from %s to %s", s.jobs[job].Name, s.nodes[job].status, status))
+	}
+	s.running--
+	s.nodes[job].allowed = allowed
+	s.set(job, status)
+	s.propagate([]int{job})
+}
+
+// Cancel gives up every job that has not started, and returns their number.
+func (s *Schedule) Cancel(reason string) int {
+	given := len(s.settled)
+	s.ready.jobs, s.soon.jobs = nil, nil
+	for i := range s.nodes {
+		n := &s.nodes[i]
+		if n.status == StatusCreated || n.status == StatusPending || n.status == StatusManual && !n.allowed {
+			n.reason = reason
+			n.allowed = s.jobs[i].AllowFailure
+			s.set(i, StatusCanceled)
+			s.settled = append(s.settled, i)
+		}
+	}
+	return len(s.settled) - given
+}
+
+// Ready is the number of jobs that may start.
+func (s *Schedule) Ready() int { return s.ready.Len() }
+
+// Running is the number of jobs that were started and have not finished.
+func (s *Schedule) Running() int { return s.running }
+
+// Settled takes the jobs that were decided without being run since the last
+// call: skipped, canceled, or manual.
+func (s *Schedule) Settled() []int {
+	jobs := s.settled
+	s.settled = nil
+	return jobs
+}
+
+// Job returns a job's state, whether its failure is allowed, and why it was not run.
+func (s *Schedule) Job(job int) (status Status, allowed bool, reason string) {
+	n := &s.nodes[job]
+	return n.status, n.allowed, n.reason
+}
+
+// Status is the status of the pipeline: manual means that it is blocked.
+func (s *Schedule) Status() Status { return s.all.composite(false) }
+
+// set changes a job's state in the tally of the pipeline.
+func (s *Schedule) set(job int, status Status) {
+	n := &s.nodes[job]
+	s.all.add(mapped(n.status, n.allowed), -1)
+	n.status = status
+	s.all.add(mapped(n.status, n.allowed), 1)
+}

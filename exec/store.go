@@ -1,0 +1,269 @@
+package exec
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cic-ci/cic/exec/workspace"
+)
+
+// RunDir is the directory of one run, <state>/runs/<id>, mode 0700:
+//
+//	lock             held with flock(2) while the run lives
+//	journal.jsonl    one event a line; see [Event]
+//	logs/<job>.log   what each job printed, as it came
+//	artifacts/<job>/ what each job left for others
+//	plan/            for the caller: the plan that runs
+//	work/            mounts and scratch files, gone after the run
+type RunDir struct {
+	ID  string
+	Dir string
+	// Number counts the runs of the state directory from 1.
+	Number int64
+
+	lock    *os.File
+	journal *os.File
+	// begun: the journal holds something. dead: the run is another process's.
+	begun, dead bool
+}
+
+const (
+	journalName = "journal.jsonl"
+	lockName    = "lock"
+	// counterName is the file in <state>/runs whose content is the number of the
+	// last run, and whose lock keeps [CreateRun] and [DeadRuns] apart.
+	counterName = ".counter"
+)
+
+// NewRunID returns an id that sorts by time: 20060102-150405-1a2b3c4d.
+func NewRunID(now time.Time) string {
+	var random [4]byte
+	rand.Read(random[:]) // never fails
+	return now.UTC().Format("20060102-150405-") + hex.EncodeToString(random[:])
+}
+
+// CreateRun makes and locks the directory of a new run below the state directory,
+// which is made too if it is missing.
+func CreateRun(stateDir, id string) (_ *RunDir, err error) {
+	if id == "" || id[0] == '.' || filepath.Base(id) != id {
+		return nil, fmt.Errorf("%q cannot be the id of a run", id)
+	}
+	runs := filepath.Join(stateDir, "runs")
+	if err := os.MkdirAll(runs, 0o700); err != nil {
+		return nil, fmt.Errorf("the state directory cannot be used: %w", err)
+	}
+	counter, err := openLocked(filepath.Join(runs, counterName), true)
+	if err != nil {
+		return nil, fmt.Errorf("the state directory cannot be used: %w", err)
+	}
+	defer counter.Close()
+	r := &RunDir{ID: id, Dir: filepath.Join(runs, id)}
+	if r.Number, err = nextNumber(counter); err != nil {
+		return nil, err
+	}
+	if err := os.Mkdir(r.Dir, 0o700); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, r.unlock(), os.RemoveAll(r.Dir))
+		}
+	}()
+	if r.lock, err = openLocked(filepath.Join(r.Dir, lockName), false); err != nil {
+		return nil, err
+	}
+	for _, dir := range []string{"logs", "artifacts", "plan", "work", "work/workspaces", "work/scratch"} {
+		if err := os.Mkdir(filepath.Join(r.Dir, dir), 0o700); err != nil {
+			return nil, err
+		}
+	}
+	if err := r.openJournal(); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// nextNumber adds one to the number in the file.
+func nextNumber(f *os.File) (int64, error) {
+	text, err := io.ReadAll(io.LimitReader(f, 64))
+	if err != nil {
+		return 0, err
+	}
+	var last int64
+	if s := strings.TrimSpace(string(text)); s != "" {
+		if last, err = strconv.ParseInt(s, 10, 64); err != nil || last < 0 {
+			return 0, fmt.Errorf("%s holds no number: %q", f.Name(), s)
+		}
+	}
+	_, err = f.WriteAt(fmt.Appendf(nil, "%d\n", last+1), 0)
+	return last + 1, err
+}
+
+// LogPath is the log file of a job by its id (see [Spec]).
+func (r *RunDir) LogPath(id string) string { return filepath.Join(r.Dir, "logs", id+".log") }
+
+// ArtifactsDir is the directory of what a job left.
+func (r *RunDir) ArtifactsDir(id string) string { return filepath.Join(r.Dir, "artifacts", id) }
+
+// PlanDir is an empty directory that the caller may use for the plan.
+func (r *RunDir) PlanDir() string { return filepath.Join(r.Dir, "plan") }
+
+// WorkspacesDir is an empty directory for [workspace.Config].
+func (r *RunDir) WorkspacesDir() string { return filepath.Join(r.Dir, "work", "workspaces") }
+
+// scratchDir is the runtime's directory for a job.
+func (r *RunDir) scratchDir(id string) string { return filepath.Join(r.Dir, "work", "scratch", id) }
+
+// openJournal opens the journal for appending. A last line that a crash has
+// torn is ended, so that it does not spoil the next.
+func (r *RunDir) openJournal() error {
+	f, err := os.OpenFile(filepath.Join(r.Dir, journalName), os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	r.journal = f
+	size, err := f.Seek(0, io.SeekEnd)
+	if err != nil || size == 0 {
+		return err
+	}
+	last := make([]byte, 1)
+	if _, err := f.ReadAt(last, size-1); err != nil || last[0] == '\n' {
+		return err
+	}
+	_, err = f.Write([]byte("\n"))
+	return err
+}
+
+// append writes events to the journal and waits until they are on the disk.
+func (r *RunDir) append(events []Event) error {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	for i := range events {
+		if err := enc.Encode(&events[i]); err != nil {
+			return err
+		}
+	}
+	r.begun = true
+	if _, err := r.journal.Write(b.Bytes()); err != nil {
+		return err
+	}
+	return r.journal.Sync()
+}
+
+// Close removes what only a living run needs and gives up the lock. A run that
+// never began leaves nothing; one that is dead stays as it is. What is still
+// mounted in the directory is unmounted first.
+func (r *RunDir) Close() error {
+	if r.dead || r.lock == nil {
+		return r.unlock()
+	}
+	gone := filepath.Join(r.Dir, "work")
+	if !r.begun {
+		gone = r.Dir
+	}
+	return errors.Join(workspace.Remove(gone), r.unlock())
+}
+
+func (r *RunDir) unlock() error {
+	var errs []error
+	for _, f := range []*os.File{r.journal, r.lock} {
+		if f != nil {
+			errs = append(errs, f.Close())
+		}
+	}
+	r.journal, r.lock = nil, nil
+	return errors.Join(errs...)
+}
+
+// DeadRuns returns the runs that ended without saying so: nobody holds their lock
+// and their journal has no end. Each is locked now, so that only one sweep
+// takes it: the caller ends what is left of it and then calls [RunDir.Bury],
+// or [RunDir.Close] where that failed.
+func DeadRuns(stateDir string) (dead []*RunDir, err error) {
+	runs := filepath.Join(stateDir, "runs")
+	counter, err := openLocked(filepath.Join(runs, counterName), true)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	defer counter.Close()
+	entries, err := os.ReadDir(runs)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		if !e.IsDir() {
+			continue
+		}
+		r := &RunDir{ID: e.Name(), Dir: filepath.Join(runs, e.Name())}
+		lock, err := openLocked(filepath.Join(r.Dir, lockName), false)
+		if errors.Is(err, errLocked) {
+			continue
+		} else if err != nil {
+			return dead, err
+		}
+		r.lock = lock
+		ended, err := r.ended()
+		if err == nil && !ended {
+			r.dead = true
+			dead = append(dead, r)
+			continue
+		}
+		if err = errors.Join(err, r.unlock()); err != nil {
+			return dead, err
+		}
+	}
+	return dead, nil
+}
+
+// Bury removes the working directory of a dead run and ends its journal, so that
+// it is not dead any more but a run that was canceled.
+func (r *RunDir) Bury(now time.Time) error {
+	if err := workspace.Remove(filepath.Join(r.Dir, "work")); err != nil {
+		return errors.Join(err, r.unlock()) // stays dead: the next sweep tries again
+	}
+	if err := r.openJournal(); err != nil {
+		return errors.Join(err, r.unlock())
+	}
+	err := r.append([]Event{{Time: now, Type: EventRunFinished, Status: StatusCanceled}})
+	return errors.Join(err, r.unlock())
+}
+
+// ended reports whether the last whole line of the journal ends the run.
+func (r *RunDir) ended() (bool, error) {
+	f, err := os.Open(filepath.Join(r.Dir, journalName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	} else if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	size, err := f.Seek(0, io.SeekEnd)
+	if err != nil {
+		return false, err
+	}
+	// The line that ends a run is short; whatever is longer is another.
+	tail := make([]byte, min(size, 4096))
+	if _, err := f.ReadAt(tail, size-int64(len(tail))); err != nil {
+		return false, err
+	}
+	tail = bytes.TrimRight(tail, "\n")
+	var last Event
+	if json.Unmarshal(tail[bytes.LastIndexByte(tail, '\n')+1:], &last) != nil {
+		return false, nil // torn by the crash
+	}
+	return last.Type == EventRunFinished, nil
+}

@@ -1,0 +1,218 @@
+package exec
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+)
+
+// TextView prints a run for people: whole lines, each with its job's name
+// before it, and a summary at the end. Its Observe method is an
+// [Executor.Observer]. An error of the writer, such as a closed pipe, ends the
+// view and nothing else.
+type TextView struct {
+	w      io.Writer
+	colour bool
+	buf    bytes.Buffer
+	err    error
+}
+
+// NewTextView returns a view. colour says whether escape sequences for colours
+// may be printed, the jobs' own included.
+func NewTextView(w io.Writer, colour bool) *TextView { return &TextView{w: w, colour: colour} }
+
+// Err returns the first error of the writer.
+func (v *TextView) Err() error { return v.err }
+
+// The colours of the view, as SGR parameters.
+const (
+	red    = "31"
+	green  = "32"
+	yellow = "33"
+	bold   = "1"
+	dim    = "2"
+)
+
+const ruleWidth = 60
+
+// Observe prints an event. It is not safe for concurrent use.
+func (v *TextView) Observe(e Event) {
+	if v.err != nil {
+		return
+	}
+	v.buf.Reset()
+	switch e.Type {
+	case EventRunStarted:
+		v.runStarted(&e)
+	case EventJobStarted:
+		v.job(&e, v.paint(bold, "Starting job..."))
+		v.job(&e, "Image: "+familiarImage(e.Image))
+		v.job(&e, "Stage: "+displayName(e.Stage))
+	case EventJobOutput:
+		v.job(&e, SanitizeTerminal(e.Text, v.colour))
+	case EventJobNote:
+		for line := range strings.Lines(e.Text) {
+			line = SanitizeTerminal(strings.TrimSuffix(line, "\n"), false)
+			if e.Warning {
+				v.job(&e, v.paint(yellow, "warning: "+line))
+			} else {
+				v.job(&e, v.paint(dim, line))
+			}
+		}
+	case EventJobFinished:
+		v.jobFinished(&e)
+	case EventRunFinished:
+		v.runFinished(e.Summary)
+	}
+	if v.buf.Len() > 0 {
+		_, v.err = v.w.Write(v.buf.Bytes())
+	}
+}
+
+func (v *TextView) paint(sgr, text string) string {
+	if !v.colour {
+		return text
+	}
+	return "\x1b[" + sgr + "m" + text + "\x1b[0m"
+}
+
+func (v *TextView) line(format string, args ...any) { fmt.Fprintf(&v.buf, format+"\n", args...) }
+
+// job prints a line of a job.
+func (v *TextView) job(e *Event, text string) {
+	v.line("%s %s", v.paint(dim, "["+displayName(e.Job)+"]"), text)
+}
+
+func (v *TextView) runStarted(e *Event) {
+	ref := ""
+	if e.Ref != "" {
+		ref = " on " + displayName(e.Ref)
+	}
+	v.line("Starting pipeline from %s%s", displayName(e.Source), ref)
+	stages := make([]string, len(e.Stages))
+	for i, s := range e.Stages {
+		stages[i] = displayName(s)
+	}
+	if len(stages) > 0 {
+		v.line("Stages: %s", strings.Join(stages, " → "))
+	}
+	v.line("Found %d job(s)\n", e.Jobs)
+}
+
+func (v *TextView) jobFinished(e *Event) {
+	res := e.Result
+	switch {
+	case e.Status == StatusSuccess:
+		v.job(e, v.paint(green, fmt.Sprintf("✓ Job completed successfully (%.1fs)", e.Seconds)))
+	case e.Status == StatusFailed:
+		text, sgr := "✗ Job failed: ", red
+		if res.Allowed {
+			text, sgr = "! Job failed, which is allowed: ", yellow
+		}
+		v.job(e, v.paint(sgr, fmt.Sprintf("%s%s (%.1fs)", text, SanitizeTerminal(res.Error, false), e.Seconds)))
+		for line := range strings.Lines(res.Help) {
+			v.job(e, "help: "+SanitizeTerminal(strings.TrimSuffix(line, "\n"), false))
+		}
+	case e.Status == StatusCanceled && !res.Started.IsZero():
+		v.job(e, v.paint(yellow, fmt.Sprintf("✗ Job canceled: %s (%.1fs)", SanitizeTerminal(res.Error, false), e.Seconds)))
+	}
+}
+
+// runFinished prints the summary: of each failed job the last lines of its
+// output and where the rest is, then what was not run and why, then the verdict.
+func (v *TextView) runFinished(r *Result) {
+	if len(r.Jobs) == 0 {
+		v.line("No jobs to run.")
+		return
+	}
+	for i := range r.Jobs {
+		if r.Jobs[i].Failed() {
+			v.failure(&r.Jobs[i])
+		}
+	}
+	v.line("\n%s", strings.Repeat("=", ruleWidth))
+	v.line("%s", v.verdict(r))
+	v.line("  Duration: %.1fs", r.Duration.Seconds())
+	executed := 0
+	for i := range r.Jobs {
+		if !r.Jobs[i].Started.IsZero() {
+			executed++
+		}
+	}
+	v.line("  Jobs executed: %d", executed)
+	v.list("Failed jobs", r.Jobs, (*JobResult).Failed)
+	v.list("Failed as allowed", r.Jobs, func(j *JobResult) bool { return j.Status == StatusFailed && j.Allowed })
+	for i := range r.Jobs {
+		if j := &r.Jobs[i]; j.Started.IsZero() {
+			v.line("  %s: %s (%s)", notRun(j.Status), displayName(j.Name), displayName(j.Reason))
+		}
+	}
+	v.line("%s", strings.Repeat("=", ruleWidth))
+}
+
+func (v *TextView) failure(j *JobResult) {
+	v.line("\n%s", v.paint(red, fmt.Sprintf("✗ %s: %s", displayName(j.Name), SanitizeTerminal(j.Error, false))))
+	if len(j.Tail) > 0 {
+		v.line("  last lines of its output:")
+	}
+	for _, line := range j.Tail {
+		v.line("  | %s", SanitizeTerminal(line, v.colour))
+	}
+	if j.Log != "" {
+		v.line("  log: %s", displayName(j.Log))
+	}
+}
+
+func (v *TextView) verdict(r *Result) string {
+	failed := slices.ContainsFunc(r.Jobs, func(j JobResult) bool { return j.Failed() })
+	switch {
+	case r.Interrupted:
+		return v.paint(yellow, "✗ Pipeline interrupted")
+	case failed && r.Status == StatusManual:
+		return v.paint(red, "✗ Pipeline failed, and is blocked on a manual job")
+	case failed, r.Status == StatusFailed, r.Status == StatusCanceled:
+		return v.paint(red, "✗ Pipeline failed")
+	case r.Status == StatusManual:
+		return v.paint(yellow, "! Pipeline blocked on a manual job")
+	case r.Status == StatusSkipped:
+		return v.paint(yellow, "! Pipeline skipped: no job ran")
+	}
+	return v.paint(green, "✓ Pipeline completed successfully!")
+}
+
+func (v *TextView) list(title string, jobs []JobResult, pick func(*JobResult) bool) {
+	var names []string
+	for i := range jobs {
+		if pick(&jobs[i]) {
+			names = append(names, displayName(jobs[i].Name))
+		}
+	}
+	if len(names) > 0 {
+		v.line("  %s: %s", title, strings.Join(names, ", "))
+	}
+}
+
+// notRun names the state of a job that was not run.
+func notRun(s Status) string {
+	switch s {
+	case StatusSkipped:
+		return "Skipped"
+	case StatusManual:
+		return "Manual, not started"
+	case StatusCanceled:
+		return "Canceled"
+	}
+	return "Not started"
+}
+
+// familiarImage leaves out what Docker users do not write.
+func familiarImage(ref string) string {
+	for _, prefix := range []string{"docker.io/library/", "docker.io/"} {
+		if short, ok := strings.CutPrefix(ref, prefix); ok {
+			return displayName(short)
+		}
+	}
+	return displayName(ref)
+}

@@ -1,0 +1,158 @@
+package exec
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/cic-ci/cic/plan"
+)
+
+// Unsupported names what the plan asks for and the executor cannot do, in plan
+// order: `job "test": services, retry`. An executor that runs the plan all the
+// same leaves these out; manual jobs are then not started.
+func Unsupported(p *plan.Plan) []string {
+	var found []string
+	for i := range p.Jobs {
+		j := &p.Jobs[i]
+		var features []string
+		for _, f := range []struct {
+			name string
+			used bool
+		}{
+			{"services", len(j.Services) > 0},
+			{"secrets", len(j.Secrets) > 0},
+			{"cache", len(j.Caches) > 0},
+			{"artifacts:reports:dotenv", len(j.DotenvFrom) > 0},
+			{"artifacts:reports", j.Artifacts != nil && len(j.Artifacts.Reports) > 0},
+			{"when:" + j.When, j.When == "manual" || j.When == "delayed"},
+			{"retry", j.Retry != nil && j.Retry.Max > 0},
+			{"resource_group", j.ResourceGroup != ""},
+			{"resources:disk", j.Resources != nil && j.Resources.Disk > 0},
+			{"coverage", j.Coverage != ""},
+		} {
+			if f.used {
+				features = append(features, f.name)
+			}
+		}
+		if len(features) > 0 {
+			found = append(found, fmt.Sprintf("job %q: %s", j.Name, strings.Join(features, ", ")))
+		}
+	}
+	return found
+}
+
+// PolicyError says that the plan asks for what only the command line can grant.
+type PolicyError struct {
+	// Jobs are the names of the jobs that ask for it, in plan order.
+	Jobs []string
+}
+
+// Error names the jobs.
+func (e *PolicyError) Error() string {
+	return "privileged containers were not granted, but these jobs ask for them: " + joinQuoted(e.Jobs)
+}
+
+// checkPolicy refuses what nobody granted, wherever the plan comes from.
+func checkPolicy(p *plan.Plan) error {
+	var jobs []string
+	for i := range p.Jobs {
+		if p.Jobs[i].Privileged {
+			jobs = append(jobs, p.Jobs[i].Name)
+		}
+	}
+	if len(jobs) > 0 {
+		return &PolicyError{Jobs: jobs}
+	}
+	return nil
+}
+
+// Select returns the part of a plan that holds the named jobs and everything
+// they wait for. The rest is absent, as if no job had it; p is not changed. The
+// error names the first unknown job, with a suggestion where one is near.
+func Select(p *plan.Plan, names []string) (*plan.Plan, error) {
+	g, err := plan.NewGraph(p)
+	if err != nil {
+		return nil, err
+	}
+	chosen := make([]bool, len(p.Jobs))
+	var pending []int
+	choose := func(i int) {
+		if !chosen[i] {
+			chosen[i] = true
+			pending = append(pending, i)
+		}
+	}
+	for _, name := range names {
+		i, ok := g.Index(name)
+		if !ok {
+			return nil, unknownJob(p, name)
+		}
+		choose(i)
+	}
+	passed := 0 // the stages before this one are chosen whole
+	for len(pending) > 0 {
+		i := pending[len(pending)-1]
+		pending = pending[:len(pending)-1]
+		for _, need := range g.Needs(i) {
+			choose(need)
+		}
+		for ; g.StageMode(i) && passed < g.Stage(i); passed++ {
+			for _, earlier := range g.StageJobs(passed) {
+				choose(earlier)
+			}
+		}
+	}
+	part := *p
+	part.Jobs, part.Stages, part.Batches = nil, nil, nil
+	for i := range p.Jobs {
+		if chosen[i] {
+			part.Jobs = append(part.Jobs, p.Jobs[i])
+		}
+	}
+	for s, name := range p.Stages {
+		if slices.ContainsFunc(g.StageJobs(s), func(i int) bool { return chosen[i] }) {
+			part.Stages = append(part.Stages, name)
+		}
+	}
+	part.Batches, err = plan.Levels(part.Stages, part.Jobs)
+	return &part, err
+}
+
+func unknownJob(p *plan.Plan, name string) error {
+	best, distance := "", 3
+	for i := range p.Jobs {
+		if d := editDistance(name, p.Jobs[i].Name, distance); d < distance {
+			best, distance = p.Jobs[i].Name, d
+		}
+	}
+	if best != "" {
+		return fmt.Errorf("the plan has no job %q; did you mean %q?", name, best)
+	}
+	return fmt.Errorf("the plan has no job %q", name)
+}
+
+// editDistance is the Levenshtein distance of a and b in runes, or limit where
+// it is not below that.
+func editDistance(a, b string, limit int) int {
+	x, y := []rune(a), []rune(b)
+	if len(x)-len(y) >= limit || len(y)-len(x) >= limit {
+		return limit
+	}
+	row := make([]int, len(y)+1)
+	for k := range row {
+		row[k] = k
+	}
+	for i := range x {
+		diagonal := row[0]
+		row[0] = i + 1
+		for k := range y {
+			cost := diagonal
+			if x[i] != y[k] {
+				cost = 1 + min(diagonal, row[k], row[k+1])
+			}
+			diagonal, row[k+1] = row[k+1], cost
+		}
+	}
+	return min(row[len(y)], limit)
+}
