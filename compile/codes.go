@@ -10,7 +10,7 @@ const (
 	codeNeedsBash     = "CIC2303" // a script needs bash (warning)
 	codeExpression    = "CIC2311" // rules:if cannot be parsed
 	codeSubstring     = "CIC2312" // the right side of =~ is no pattern (warning)
-	codeFilterPattern = "CIC2313" // an only or except pattern cannot be parsed
+	codeFilterPattern = "CIC2313" // an entry of only or except begins like a pattern and is none (warning)
 
 	// The graph.
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/cic-ci/cic/compile/pipeline"
 	"github.com/cic-ci/cic/compile/syntax"
@@ -81,13 +82,12 @@ func (c *cycleSearch) report(cycle []int) {
 		next := cycle[(k+1)%len(cycle)]
 		names = append(names, c.b.p.Jobs[i].Name)
 		ref := c.b.reference(i, next)
-		if k == 0 {
-			diag.Pos, diag.Len = ref.Pos, max(1, len([]rune(ref.Value)))
-		}
-		if k < most {
-			diag.Notes = append(diag.Notes, syntax.Note{
-				Pos: ref.Pos, Msg: fmt.Sprintf("%q needs %q here", c.b.p.Jobs[i].Name, c.b.p.Jobs[next].Name),
-			})
+		edge := fmt.Sprintf("%q needs %q", c.b.p.Jobs[i].Name, c.b.p.Jobs[next].Name)
+		switch {
+		case k == 0:
+			diag.Pos, diag.Len, diag.Label = ref.Pos, utf8.RuneCountInString(ref.Value), edge
+		case k < most:
+			diag.Notes = append(diag.Notes, syntax.Note{Pos: ref.Pos, Msg: edge + " here"})
 		}
 	}
 	if len(names) > most {

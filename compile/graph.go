@@ -110,7 +110,7 @@ func (b *graphBuilder) checkStages() {
 		}
 		diag := at(codeUnknownStage, j.Stage, j, "job %q: stage %q does not exist", j.Base, j.Stage.Value)
 		diag.Label = "no such stage"
-		if !diag.Pos.IsValid() {
+		if !diag.Pos.IsValid() || diag.Pos == j.Pos {
 			diag.Msg = fmt.Sprintf("job %q names no stage, and the default stage %q does not exist", j.Base, j.Stage.Value)
 			diag.Pos, diag.Len, diag.Label = j.Pos, utf8.RuneCountInString(j.Base), ""
 		}

@@ -226,7 +226,7 @@ func (s *selector) applyFilters(j *pipeline.Job, d *decision) {
 }
 
 // match returns the first entry of a filter that holds, "" for none, and all
-// entries for a person. Every entry is checked for being well-formed.
+// entries for a person.
 func (s *selector) match(f *pipeline.Filter, keyword string) (matched, all string) {
 	entries := make([]string, len(f.Refs))
 	for i, ref := range f.Refs {
@@ -234,8 +234,9 @@ func (s *selector) match(f *pipeline.Filter, keyword string) (matched, all strin
 		holds, ok := s.matchRef(ref.Value)
 		if !ok {
 			s.diags.report(&syntax.Error{
-				Code: codeFilterPattern, Pos: ref.Pos, Len: utf8.RuneCountInString(ref.Value),
-				Msg:  fmt.Sprintf("%s: %q is no valid pattern", keyword, ref.Value),
+				Severity: syntax.SeverityWarning, Code: codeFilterPattern,
+				Pos: ref.Pos, Len: utf8.RuneCountInString(ref.Value),
+				Msg:  fmt.Sprintf("%s: %q is no pattern but a name, which no ref can have", keyword, ref.Value),
 				Help: "a pattern is /regular expression/flags, with flags of ismU",
 			})
 		}
@@ -249,8 +250,8 @@ func (s *selector) match(f *pipeline.Filter, keyword string) (matched, all strin
 // patternWithPath splits /regex/flags@group/project.
 var patternWithPath = regexp.MustCompile(`^(/.*/[ismU]*)@(.+)$`)
 
-// matchRef reports whether one entry of only or except holds; ok is false for a
-// malformed pattern.
+// matchRef reports whether one entry of only or except holds; ok is false for one
+// that was meant as a pattern and is none.
 func (s *selector) matchRef(entry string) (holds, ok bool) {
 	pattern, path := entry, ""
 	if strings.HasPrefix(entry, "/") {
