@@ -84,7 +84,7 @@ func report(stderr io.Writer, err error) int {
 }
 
 func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
-	return &cli.App{
+	app := &cli.App{
 		Name:  "cic",
 		Usage: "compile a CI pipeline to a plan, and run the plan",
 		Description: "cic compile turns a GitLab-style pipeline into a static plan: plan.json and one shell\n" +
@@ -97,15 +97,29 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 		Commands: []*cli.Command{
 			compileCommand(), execCommand(), runCommand(), showCommand(), diffCommand(), imageCommand(), versionCommand(),
 		},
-		CommandNotFound: func(c *cli.Context, name string) {},
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {
 				return usage("unknown command %q; cic --help lists them", c.Args().First())
 			}
 			return cli.ShowAppHelp(c)
 		},
-		OnUsageError:   func(c *cli.Context, err error, _ bool) error { return usage("%v", err) },
+		OnUsageError:   usageError,
 		ExitErrHandler: func(*cli.Context, error) {}, // report does it
+	}
+	settle(app.Commands)
+	return app
+}
+
+// usageError keeps urfave/cli from printing the whole help at a mistyped flag.
+func usageError(c *cli.Context, err error, _ bool) error {
+	return &exitError{code: exitUsage, err: err, help: fmt.Sprintf("%s --help lists the flags", c.Command.HelpName)}
+}
+
+// settle gives all commands what urfave/cli does not inherit.
+func settle(commands []*cli.Command) {
+	for _, c := range commands {
+		c.OnUsageError, c.HideHelpCommand = usageError, true
+		settle(c.Subcommands)
 	}
 }
 

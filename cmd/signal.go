@@ -12,7 +12,19 @@ import (
 // interrupted is the cause of a context that a signal cancelled.
 type interrupted struct{ sig os.Signal }
 
-func (i interrupted) Error() string { return "interrupted by " + i.sig.String() }
+func (i interrupted) Error() string { return "interrupted by " + i.name() }
+
+func (i interrupted) name() string {
+	switch i.sig {
+	case os.Interrupt:
+		return "SIGINT"
+	case syscall.SIGTERM:
+		return "SIGTERM"
+	case syscall.SIGHUP:
+		return "SIGHUP"
+	}
+	return i.sig.String()
+}
 
 // exitCode is what a shell reports of a program that the signal ended.
 func (i interrupted) exitCode() int {
@@ -41,15 +53,16 @@ func onSignals(parent context.Context, stderr io.Writer) (ctx context.Context, k
 			case <-done:
 				return
 			case sig := <-signals:
+				cause := interrupted{sig}
 				switch n {
 				case 1:
-					fmt.Fprintf(stderr, "cic: %s: stopping the jobs; again to kill them\n", sig)
-					cancel(interrupted{sig})
+					fmt.Fprintf(stderr, "cic: %s: stopping the jobs; again to kill them\n", cause.name())
+					cancel(cause)
 				case 2:
-					fmt.Fprintf(stderr, "cic: %s: killing the jobs\n", sig)
+					fmt.Fprintf(stderr, "cic: %s: killing the jobs\n", cause.name())
 					close(killed)
 				default:
-					os.Exit(interrupted{sig}.exitCode())
+					os.Exit(cause.exitCode())
 				}
 			}
 		}

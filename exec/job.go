@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"runtime/debug"
 	"time"
@@ -109,15 +110,17 @@ func (w *worker) prepare() error {
 // perform runs a job that was launched. An error is a system failure; what the
 // job itself does wrong goes into res.
 func (w *worker) perform(l launch, res *JobResult, setupErr error) (err error) {
-	var file *os.File
+	disk := io.Discard
 	if w.r.RunDir != nil {
 		res.Log = w.r.RunDir.LogPath(w.id)
-		if file, err = os.OpenFile(res.Log, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600); err != nil {
-			return err
+		file, openErr := os.OpenFile(res.Log, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+		if openErr != nil {
+			return openErr
 		}
 		defer func() { err = errors.Join(err, file.Close()) }()
+		disk = file
 	}
-	w.log = newJobLog(file, w.r.LogLimit, w.output, w.note)
+	w.log = newJobLog(disk, w.r.LogLimit, w.output, w.note)
 	defer func() {
 		tail, logErr := w.log.Close()
 		if logErr != nil {
