@@ -200,8 +200,8 @@ func ShowJob(w io.Writer, p *Plan, name string, script []byte) error {
 			if rest != "" {
 				text = display(rest) + " = " + text
 			}
-			if l.path == "timeout" || l.path == "start_in" || l.path == "artifacts.expire_in" {
-				text += " (seconds)"
+			if n, ok := inSeconds(job, l.path); ok {
+				text += " (" + seconds(n) + ")"
 			}
 			rows = append(rows, [2]string{group, text})
 		}
@@ -232,6 +232,19 @@ func ShowJob(w io.Writer, p *Plan, name string, script []byte) error {
 	return err
 }
 
+// inSeconds returns the value of a field that is a duration.
+func inSeconds(j *Job, path string) (int64, bool) {
+	switch path {
+	case "timeout":
+		return j.Timeout, true
+	case "start_in":
+		return j.StartIn, true
+	case "artifacts.expire_in":
+		return j.Artifacts.ExpireIn, true
+	}
+	return 0, false
+}
+
 // splitPath parts a leaf's path at the first field: image.user is image, user.
 func splitPath(path string) (group, rest string) {
 	i := strings.IndexAny(path, ".[")
@@ -239,8 +252,9 @@ func splitPath(path string) (group, rest string) {
 		return path, ""
 	}
 	group, rest = path[:i], strings.TrimPrefix(path[i:], ".")
-	if group == "image" && rest == "name" || group == "script" && rest == "path" {
-		rest = ""
+	switch path {
+	case "image.name", "environment.name", "script.path", "after_script.path":
+		rest = "" // what the field is mainly about
 	}
 	return group, rest
 }

@@ -1,0 +1,237 @@
+package plan
+
+import (
+	"bytes"
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+func TestShow(t *testing.T) {
+	p := full(t)
+	var b bytes.Buffer
+	if err := Show(&b, p); err != nil {
+		t.Fatal(err)
+	}
+	const want = `.gitlab-ci.yml for branch main, event push
+name: demo
+option artifacts: needs
+4 jobs in 3 batches
+
+Batch 1
+  build                 build   alpine:3.20
+  lint                  build   alpine:3.20
+
+Batch 2
+  test: [3.11, sqlite]  test    python:3.11  needs build, lint, delayed by 1m, may fail, privileged
+
+Batch 3
+  deploy                deploy  alpine:3.20  may fail
+
+Excluded
+  nightly  test  rules: no rule matched: if: $CI_PIPELINE_SOURCE == "schedule"
+
+Warnings
+  CIC2107: job "deploy": tags have no effect
+`
+	if got := b.String(); got != want {
+		t.Errorf("got\n%s", got)
+	}
+}
+
+func TestShowJob(t *testing.T) {
+	p := full(t)
+	var b bytes.Buffer
+	if err := ShowJob(&b, p, "test: [3.11, sqlite]", []byte("#!/bin/sh\n\tprintf '\x1b[2J'\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	const want = `name                      test: [3.11, sqlite]
+stage                     test
+batch                     2 of 3
+image                     docker.io/library/python:3.11
+                          entrypoint = ""
+                          user = 1000:1000
+                          pull_policy = always
+                          pull_policy = if-not-present
+services                  [0].name = docker.io/library/postgres:15
+                          [0].alias = db
+                          [0].command = postgres
+                          [0].command = -c
+                          [0].command = fsync=off
+                          [0].variables.POSTGRES_PASSWORD = x
+variables                 APP = "a <b> & 'c'\n"
+                          WHO = template ${GITLAB_USER_NAME} $$
+secrets                   TOKEN
+reads                     EDITOR
+                          HOME
+script                    jobs/test-3.11-sqlite-c6c7bf037aa1.sh
+                          sha256 = 9ab8fabc8c72bfa0416414631e26bd71b01f9dfae98dcf4656b1e2d78307876a
+                          shell = sh
+after_script              jobs/test-3.11-sqlite-c6c7bf037aa1.after.sh
+                          sha256 = 9ab8fabc8c72bfa0416414631e26bd71b01f9dfae98dcf4656b1e2d78307876a
+                          shell = sh
+needs                     build
+                          lint (artifacts: false) (optional: true)
+inputs                    jobs = build
+artifacts                 untracked = true
+                          when = on_success
+caches                    [0].key = pip
+                          [0].fallback_keys = default
+                          [0].paths = .cache/
+                          [0].untracked = true
+                          [0].policy = pull-push
+                          [0].when = on_success
+dotenv_from               build
+when                      delayed
+start_in                  60 (1m)
+allow_failure_exit_codes  3
+                          137
+retry                     max = 2
+                          when = script_failure
+                          exit_codes = 1
+timeout                   600 (10m)
+resource_group            db
+environment               review/x
+                          url = https://x.example
+                          action = start
+resources                 cpus = 1.5
+                          memory = 1073741824
+                          disk = 2147483648
+                          pids = 100
+privileged                true
+matrix                    DB = sqlite
+                          PY = 3.11
+coverage                  TOTAL.*?(\d+)%
+interruptible             true
+
+jobs/test-3.11-sqlite-c6c7bf037aa1.sh
+  #!/bin/sh
+  	printf '\x1b[2J'\r
+`
+	if got := b.String(); got != want {
+		t.Errorf("got\n%s", got)
+	}
+	if err := ShowJob(&b, p, "nobody", nil); err == nil || err.Error() != `the plan has no job "nobody"` {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestShowJobShowsEverything: whatever field of a job changes, the view does.
+func TestShowJobShowsEverything(t *testing.T) {
+	p := full(t)
+	view := func() string {
+		var b bytes.Buffer
+		if err := ShowJob(&b, p, p.Jobs[2].Name, nil); err != nil {
+			t.Fatal(err)
+		}
+		return b.String()
+	}
+	before := view()
+	eachField(reflect.ValueOf(&p.Jobs[2]).Elem(), "", func(path string, v reflect.Value) {
+		undo := change(v)
+		if view() == before {
+			t.Errorf("a change of %s does not show", path)
+		}
+		undo()
+	})
+	if view() != before {
+		t.Fatal("a change was not undone")
+	}
+}
+
+// change gives v another value and returns how to undo it.
+func change(v reflect.Value) (undo func()) {
+	was := reflect.ValueOf(v.Interface())
+	undo = func() { v.Set(was) }
+	if !was.IsValid() {
+		undo = func() { v.SetZero() }
+	}
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString(v.String() + "x")
+	case reflect.Bool:
+		v.SetBool(!v.Bool())
+	case reflect.Int, reflect.Int64:
+		v.SetInt(v.Int() + 1)
+	case reflect.Float64:
+		v.SetFloat(v.Float() + 1)
+	default:
+		if !v.IsZero() {
+			v.SetZero()
+			return undo
+		}
+		switch v.Kind() {
+		case reflect.Struct:
+			return change(v.Field(0))
+		case reflect.Pointer:
+			v.Set(reflect.New(v.Type().Elem()))
+		case reflect.Slice:
+			v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+		case reflect.Map:
+			v.Set(reflect.MakeMap(v.Type()))
+			v.SetMapIndex(reflect.ValueOf("x"), reflect.MakeSlice(v.Type().Elem(), 1, 1))
+		}
+	}
+	return undo
+}
+
+// TestShowEscapes: names are data; none can move the cursor or turn the text around.
+func TestShowEscapes(t *testing.T) {
+	j := simple("a\u202eb", "stage\u200b")
+	p := assemble(t, j)
+	p.Source = "x\x1b]0;y\a.yml"
+	p.Excluded = []Excluded{{Name: "n\x9b", Stage: "s", Reason: "r\r"}}
+	p.Warnings = []Warning{{Code: "CIC1000", Message: "m\x00\xff"}}
+	var b bytes.Buffer
+	if err := errors.Join(Show(&b, p), ShowJob(&b, p, j.Name, []byte("\x1b[2J\xff"))); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range b.String() {
+		if r != '\n' && hidden(r) || r == '\ufffd' {
+			t.Errorf("%U in\n%q", r, b.String())
+		}
+	}
+	for _, want := range []string{`a\u202eb`, `stage\u200b`, `x\x1b]0;y\a.yml`, `m\x00\xff`} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %s in\n%s", want, b.String())
+		}
+	}
+}
+
+func TestShowManyNeedsAndLongNames(t *testing.T) {
+	long := strings.Repeat("n", 60)
+	p := assemble(t, jobsOf("a/j1", "a/j2", "a/j3", "a/j4", "a/j5", "a/j6", "b/"+long+" j1 j2 j3 j4 j5 j6", "b/x j1")...)
+	p.Jobs[7].When = "manual"
+	p.Jobs = append(p.Jobs, jobsOf("b/alone", "b/staged *")...)
+	p.Batches[0] = append(p.Batches[0], "alone")
+	p.Batches[1] = append(p.Batches[1], "staged")
+	var b bytes.Buffer
+	if err := Show(&b, p); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"needs j1, j2, j3, j4, 2 more\n", "needs j1, manual\n", "10 jobs in 2 batches\n", "alpine:3.20  needs nothing\n", "  staged"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in\n%s", want, b.String())
+		}
+	}
+}
+
+func TestSeconds(t *testing.T) {
+	for n, want := range map[int64]string{1: "1s", 60: "1m", 90: "1m30s", 3600: "1h", 5400: "1h30m", 3601: "1h0m1s", 86400: "24h", 1 << 62: "4611686018427387904s"} {
+		if got := seconds(n); got != want {
+			t.Errorf("%d: got %s, want %s", n, got, want)
+		}
+	}
+}
+
+type failing struct{}
+
+func (failing) Write([]byte) (int, error) { return 0, errors.New("closed") }
+
+func TestShowReportsWriteErrors(t *testing.T) {
+	p := full(t)
+	if Show(failing{}, p) == nil || ShowJob(failing{}, p, "build", nil) == nil || (&Diff{}).WriteText(failing{}, nil) == nil {
+		t.Error("an error of the writer was lost")
+	}
+}
