@@ -166,7 +166,7 @@ func (l *jobLog) line(b []byte, continued bool) {
 	if len(kept) > tailWidth {
 		kept = kept[:runeCut(b, tailWidth)] + " ..."
 	}
-	if kept = strings.ToValidUTF8(kept, "\uFFFD"); len(l.tail) < tailLines {
+	if len(l.tail) < tailLines {
 		l.tail = append(l.tail, kept)
 	} else {
 		l.tail[l.next] = kept
@@ -175,8 +175,8 @@ func (l *jobLog) line(b []byte, continued bool) {
 	l.output(text, continued)
 }
 
-// Close ends the last line. It returns the last lines of output and the first
-// error of the log file.
+// Close ends the last line. It returns the last lines of output, as valid UTF-8,
+// and the first error of the log file.
 func (l *jobLog) Close() (tail []string, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -184,7 +184,11 @@ func (l *jobLog) Close() (tail []string, err error) {
 		l.lines.flush()
 		l.closed = true
 	}
-	return slices.Concat(l.tail[l.next:], l.tail[:l.next]), l.err
+	tail = slices.Concat(l.tail[l.next:], l.tail[:l.next])
+	for i := range tail {
+		tail[i] = strings.ToValidUTF8(tail[i], "\uFFFD")
+	}
+	return tail, l.err
 }
 
 // byteSize prints a size for people: 512 B, 1.5 KiB, 100 MiB.

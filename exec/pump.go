@@ -45,27 +45,30 @@ func newPump(handle func([]Event)) *pump {
 
 func (p *pump) consume() {
 	defer close(p.done)
+	var spare []Event // the two lists take turns
 	for {
 		p.mu.Lock()
 		for len(p.pending) == 0 && !p.closed {
 			p.wake.Wait()
 		}
 		batch := p.pending
-		p.pending = nil
+		p.pending = spare
 		p.mu.Unlock()
 		if len(batch) == 0 {
 			return
 		}
-		for len(batch) > 0 {
+		for rest := batch; len(rest) > 0; {
 			n, size := 0, 0
-			for n < len(batch) && size < pumpStep {
-				size += outputSize(&batch[n])
+			for n < len(rest) && size < pumpStep {
+				size += outputSize(&rest[n])
 				n++
 			}
-			p.handle(batch[:n])
-			batch = batch[n:]
+			p.handle(rest[:n])
+			rest = rest[n:]
 			p.release(size)
 		}
+		clear(batch)
+		spare = batch[:0]
 	}
 }
 
@@ -99,6 +102,9 @@ func (p *pump) send(e Event) {
 		p.dropped[e.Job]++
 		return
 	}
+	if len(p.pending) == 0 {
+		p.wake.Signal()
+	}
 	if n := p.dropped[e.Job]; n > 0 {
 		delete(p.dropped, e.Job)
 		p.pending = append(p.pending, Event{Time: e.Time, Type: EventJobNote, Job: e.Job, Warning: true,
@@ -106,7 +112,6 @@ func (p *pump) send(e Event) {
 	}
 	p.pending = append(p.pending, e)
 	p.size += size
-	p.wake.Signal()
 }
 
 // makeRoom waits until size more bytes may be queued, or gives up.

@@ -17,6 +17,8 @@ type TextView struct {
 	colour bool
 	buf    bytes.Buffer
 	err    error
+
+	prefixOf, prefix string // the last job's
 }
 
 // NewTextView returns a view. colour says whether escape sequences for colours
@@ -80,9 +82,14 @@ func (v *TextView) paint(sgr, text string) string {
 
 func (v *TextView) line(format string, args ...any) { fmt.Fprintf(&v.buf, format+"\n", args...) }
 
-// job prints a line of a job.
+// job prints a line of a job. Most lines follow one of the same job.
 func (v *TextView) job(e *Event, text string) {
-	v.line("%s %s", v.paint(dim, "["+displayName(e.Job)+"]"), text)
+	if v.prefix == "" || v.prefixOf != e.Job {
+		v.prefixOf, v.prefix = e.Job, v.paint(dim, "["+displayName(e.Job)+"]")+" "
+	}
+	v.buf.WriteString(v.prefix)
+	v.buf.WriteString(text)
+	v.buf.WriteByte('\n')
 }
 
 func (v *TextView) runStarted(e *Event) {
