@@ -10,7 +10,7 @@ run() {
 	printf '\n$ %s\n' "$(echo "$*" | sed "s|$cic|cic|; s|$out/||g")"
 	"$@"
 }
-run "$cic" compile pipeline.yml --ref main --default-image host -o "$out/plan"
+run "$cic" compile pipeline.yml --ref main -o "$out/plan"
 run "$cic" show "$out/plan"
 run cat "$out/plan/jobs/syntax.sh"
 run ${SUDO-} "$cic" exec "$out/plan" --image '*=host'
