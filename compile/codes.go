@@ -9,7 +9,7 @@ const (
 	codeNotPOSIX      = "CIC2302" // a script needs bash where POSIX was asked for
 	codeNeedsBash     = "CIC2303" // a script needs bash (warning)
 	codeExpression    = "CIC2311" // rules:if cannot be parsed
-	codeSubstring     = "CIC2312" // the right side of =~ is no pattern (warning)
+	codeDoubtful      = "CIC2312" // rules:if can hardly mean what it says (warning)
 	codeFilterPattern = "CIC2313" // an entry of only or except begins like a pattern and is none (warning)
 
 	// The graph.

@@ -3,10 +3,8 @@ package compile
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/cic-ci/cic/compile/expr"
 	"github.com/cic-ci/cic/compile/pipeline"
@@ -30,8 +28,10 @@ type decision struct {
 	included     bool
 	when         string
 	allowFailure bool
-	// reason and rule tell why the job is left out; see [plan.Excluded].
+	// reason and rule tell why the job is left out, see [plan.Excluded], and pos
+	// where that is written.
 	reason, rule string
+	pos          syntax.Pos
 }
 
 // selectJobs evaluates rules, only and except (specification sections 10, 11, 16).
@@ -109,25 +109,32 @@ func (s *selector) expression(text pipeline.Text) *expr.Expr {
 	if !text.Pos.IsValid() && text.Value == "" {
 		return nil
 	}
-	if e, ok := s.expressions[text.Value]; ok && e != nil {
+	if e := s.expressions[text.Value]; e != nil {
 		return e
 	}
 	e, err := expr.Parse(text.Value)
 	if err != nil {
-		s.reportExpression(text, err)
+		var fault *expr.Error
+		if !errors.As(err, &fault) {
+			fault = &expr.Error{Msg: err.Error()}
+		}
+		s.reportExpression(text, *fault, syntax.Error{Code: codeExpression, Msg: "rules:if cannot be parsed: "})
+		return nil
+	}
+	for _, w := range e.Warnings() {
+		s.reportExpression(text, w, syntax.Error{Severity: syntax.SeverityWarning, Code: codeDoubtful, Msg: "rules:if: "})
 	}
 	s.expressions[text.Value] = e
 	return e
 }
 
-func (s *selector) reportExpression(text pipeline.Text, err error) {
-	diag := &syntax.Error{Code: codeExpression, Pos: text.Pos, Len: 1, Msg: "rules:if cannot be parsed: " + err.Error()}
-	var at *expr.Error
-	if errors.As(err, &at) {
-		diag.Pos = s.env.source.within(text.Pos, text.Value, at.Offset)
-		diag.Len, diag.Help = max(at.Len, 1), at.Help
-	}
-	s.diags.report(diag)
+// reportExpression completes and reports a diagnostic, of which Msg is the
+// beginning, with a fault inside an expression.
+func (s *selector) reportExpression(text pipeline.Text, fault expr.Error, diag syntax.Error) {
+	diag.Pos = s.env.source.within(text.Pos, text.Value, fault.Offset)
+	diag.Len, diag.Help = max(fault.Len, 1), fault.Help
+	diag.Msg += fault.Msg
+	s.diags.report(&diag)
 }
 
 // recorded is the lookup for an expression of j; it notes what comes from outside.
@@ -198,120 +205,13 @@ func (s *selector) lookupFile(j *pipeline.Job, name string) (string, bool) {
 	return v, ok
 }
 
-// defaultRefs is the "only" of a job without rules and only.
-var defaultRefs = pipeline.Filter{Refs: []pipeline.Text{{Value: "branches"}, {Value: "tags"}}}
-
-func (s *selector) applyFilters(j *pipeline.Job, d *decision) {
-	only := j.Only
-	if only == nil {
-		only = &defaultRefs
-	}
-	matched, all := s.match(only, "only")
-	if matched == "" {
-		d.included, d.rule = false, "only: "+all
-		d.reason = fmt.Sprintf("only: %s is not among them", s.env.refText())
-		if j.Only == nil {
-			d.reason = fmt.Sprintf("only: %s is neither a branch nor a tag, for which jobs without rules run", s.env.refText())
-			d.rule = ""
-		}
-		return
-	}
-	if j.Except == nil {
-		return
-	}
-	if matched, _ := s.match(j.Except, "except"); matched != "" {
-		d.included, d.rule = false, "except: "+matched
-		d.reason = fmt.Sprintf("except: %s is among them", s.env.refText())
-	}
-}
-
-// match returns the first entry of a filter that holds, "" for none, and all
-// entries for a person.
-func (s *selector) match(f *pipeline.Filter, keyword string) (matched, all string) {
-	entries := make([]string, len(f.Refs))
-	for i, ref := range f.Refs {
-		entries[i] = ref.Value
-		holds, ok := s.matchRef(ref.Value)
-		if !ok {
-			s.diags.report(&syntax.Error{
-				Severity: syntax.SeverityWarning, Code: codeFilterPattern,
-				Pos: ref.Pos, Len: utf8.RuneCountInString(ref.Value),
-				Msg:  fmt.Sprintf("%s: %q is no pattern but a name, which no ref can have", keyword, ref.Value),
-				Help: "a pattern is /regular expression/flags, with flags of ismU",
-			})
-		}
-		if holds && matched == "" {
-			matched = ref.Value
-		}
-	}
-	return matched, strings.Join(entries, ", ")
-}
-
-// patternWithPath splits /regex/flags@group/project.
-var patternWithPath = regexp.MustCompile(`^(/.*/[ismU]*)@(.+)$`)
-
-// matchRef reports whether one entry of only or except holds; ok is false for one
-// that was meant as a pattern and is none.
-func (s *selector) matchRef(entry string) (holds, ok bool) {
-	pattern, path := entry, ""
-	if strings.HasPrefix(entry, "/") {
-		if m := patternWithPath.FindStringSubmatch(entry); m != nil {
-			pattern, path = m[1], m[2]
-		}
-	} else {
-		pattern, path, _ = strings.Cut(entry, "@")
-	}
-	if path != "" {
-		const project = "CI_PROJECT_PATH"
-		value, known := s.env.options.Predefined[project]
-		s.read[project] = nil
-		if known {
-			s.read[project] = &value
-		}
-		if value != path {
-			return false, true
-		}
-	}
-	if strings.HasPrefix(pattern, "/") {
-		match, ok := expr.MatchPattern(pattern, s.env.options.Ref)
-		return match && !s.env.mergeRequest(), ok
-	}
-	return s.matchKeyword(pattern), true
-}
-
-// matchKeyword matches a name that may be a keyword (branches, tags, the event in
-// singular or plural) or the ref itself.
-func (s *selector) matchKeyword(name string) bool {
-	env := s.env
-	if !env.mergeRequest() {
-		switch {
-		case name == env.options.Ref,
-			name == "branches" && !env.options.Tag,
-			name == "tags" && env.options.Tag:
-			return true
-		}
-	}
-	event := strings.TrimSuffix(env.event, "_event")
-	plural := event + "s"
-	if event == "push" {
-		plural = "pushes"
-	}
-	return name == event || name == plural
-}
-
 // explain returns notes that tell why a job is left out: the rule that decided,
 // or each rule that did not match, and what its variables were.
 func (s *selection) explain(i int, j *pipeline.Job) []syntax.Note {
 	const most = 5
 	d := s.decisions[i]
 	if j.Rules == nil {
-		pos := j.Pos
-		for _, f := range []*pipeline.Filter{j.Except, j.Only} {
-			if f != nil && strings.HasPrefix(d.reason, "only") == (f == j.Only) {
-				pos = f.Pos
-			}
-		}
-		return []syntax.Note{{Pos: pos, Msg: fmt.Sprintf("%q is left out here: %s", j.Name, d.reason)}}
+		return []syntax.Note{{Pos: d.pos, Msg: fmt.Sprintf("%q is left out here: %s", j.Name, d.reason)}}
 	}
 	var notes []syntax.Note
 	for _, r := range j.Rules {
