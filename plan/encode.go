@@ -2,6 +2,7 @@ package plan
 
 import (
 	"bytes"
+	"fmt"
 	"maps"
 	"slices"
 )
@@ -18,7 +19,8 @@ const (
 // their declaration, maps by key, two-space indent, LF, a newline at the end,
 // no HTML escapes. What holds only scalars, such as a row of batches or a need,
 // stands on one line where it fits; an object as a field does not, so that a
-// variable has a line of its own. The error is a [ValidationError].
+// variable has a line of its own. The error is a [ValidationError], or says that
+// the result is larger than [MaxPlanSize].
 func Encode(p *Plan) ([]byte, error) {
 	if err := p.Validate(); err != nil {
 		return nil, err
@@ -63,6 +65,9 @@ func encode(v any) ([]byte, error) {
 	l.out.Grow(2 * len(compact))
 	l.value(0, false)
 	l.out.WriteByte('\n')
+	if size := l.out.Len(); size > MaxPlanSize {
+		return nil, fmt.Errorf("the plan would take %d MiB, more than the %d MiB that can be read again", size>>20, MaxPlanSize>>20)
+	}
 	return l.out.Bytes(), nil
 }
 

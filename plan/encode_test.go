@@ -62,6 +62,18 @@ func TestEncodeRefusesInvalid(t *testing.T) {
 	}
 }
 
+// TestEncodeRefusesTooLarge: what is written must be readable again.
+func TestEncodeRefusesTooLarge(t *testing.T) {
+	big := Literal(strings.Repeat("x", maxText))
+	j := simple("big", "build")
+	for i := range MaxPlanSize / maxText {
+		j.Variables = append(j.Variables, Variable{fmt.Sprintf("V%02d", i), big})
+	}
+	if _, err := Encode(assemble(t, j)); err == nil || !strings.Contains(err.Error(), "would take 64 MiB") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestEncodeEmptyLists(t *testing.T) {
 	p := assemble(t)
 	data, err := Encode(p)

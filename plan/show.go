@@ -83,6 +83,11 @@ func remarks(j *Job, firstStage bool) []string {
 	case "on_success":
 	case "delayed":
 		list = append(list, "delayed by "+seconds(j.StartIn))
+	case "manual":
+		list = append(list, "manual")
+		if !j.AllowFailure {
+			list = append(list, "blocking") // later stages wait for a person
+		}
 	default:
 		list = append(list, j.When)
 	}

@@ -210,7 +210,7 @@ func TestShowManyNeedsAndLongNames(t *testing.T) {
 	if err := Show(&b, p); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"needs j1, j2, j3, j4, 2 more\n", "needs j1, manual\n", "10 jobs in 2 batches\n", "alpine:3.20  needs nothing\n", "  staged"} {
+	for _, want := range []string{"needs j1, j2, j3, j4, 2 more\n", "needs j1, manual, blocking\n", "10 jobs in 2 batches\n", "alpine:3.20  needs nothing\n", "  staged"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, b.String())
 		}
