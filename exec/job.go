@@ -30,6 +30,7 @@ type worker struct {
 	ws      Workspace
 	box     Sandbox
 	log     *jobLog
+	left    bool // there are artifacts, be it only an empty directory
 }
 
 // launch is the word to go.
@@ -72,7 +73,7 @@ func (w *worker) main() {
 		if err != nil {
 			fail(res, err)
 		}
-		w.r.messages <- message{job: w.index, result: res, crash: isPanic(err) || isPanic(setupErr)}
+		w.r.messages <- message{job: w.index, result: res, left: w.left, crash: isPanic(err) || isPanic(setupErr)}
 	}
 	err := guard(w.cleanup)
 	if !ok && isPanic(setupErr) {
@@ -266,9 +267,14 @@ func (w *worker) collect(res *JobResult) error {
 	for _, warning := range m.Warnings {
 		w.log.Note(true, "artifacts: %s", warning)
 	}
-	res.Artifacts, res.ArtifactBytes = len(m.Files), m.Size
-	if len(m.Files) > 0 {
-		w.log.Note(false, "saved %d artifact(s), %s", len(m.Files), byteSize(m.Size))
+	for _, f := range m.Files {
+		if f.Type != "dir" {
+			res.Artifacts++
+		}
+	}
+	res.ArtifactBytes = m.Size
+	if w.left = len(m.Files) > 0; w.left {
+		w.log.Note(false, "saved %d artifact(s), %s", res.Artifacts, byteSize(m.Size))
 	}
 	return nil
 }

@@ -46,38 +46,50 @@ func (r *run) launch(i int) {
 	r.workers[i].launched = true
 	job := &r.plan.Jobs[i]
 	l := launch{at: r.Now()}
-	for _, producer := range r.inputs(job) {
-		l.from = append(l.from, r.plan.Jobs[producer].Name)
-		l.layers = append(l.layers, r.RunDir.ArtifactsDir(jobID(&r.plan.Jobs[producer])))
+	for _, p := range r.inputs(i) {
+		l.from = append(l.from, r.plan.Jobs[p.job].Name)
+		l.layers = append(l.layers, p.dir)
 	}
 	r.results[i].Started = l.at
 	r.emit(Event{Time: l.at, Type: EventJobStarted, Job: job.Name, Stage: job.Stage, Image: r.workers[i].image()})
 	r.workers[i].start <- l
 }
 
-// inputs are the jobs whose artifacts the job's workspace holds, in plan order.
-func (r *run) inputs(job *plan.Job) []int {
-	if job.Inputs == nil {
+// producer is a job that left artifacts.
+type producer struct {
+	job int
+	dir string
+}
+
+// inputs are the producers whose artifacts the job's workspace holds, in plan order.
+func (r *run) inputs(job int) []producer {
+	in := r.plan.Jobs[job].Inputs
+	if in == nil {
 		return nil
 	}
-	var jobs []int
-	if job.Inputs.EarlierStages {
-		i, _ := r.sched.graph.Index(job.Name)
-		for _, p := range r.artifacts {
-			if r.sched.graph.Stage(p) < r.sched.graph.Stage(i) {
-				jobs = append(jobs, p)
+	var found []producer
+	if in.EarlierStages {
+		stage := r.sched.graph.Stage(job)
+		for _, p := range r.producers {
+			if r.sched.graph.Stage(p.job) < stage {
+				found = append(found, p)
 			}
 		}
-		return jobs
+		return found
 	}
-	for _, name := range job.Inputs.Jobs {
+	for _, name := range in.Jobs {
 		if i, ok := r.sched.graph.Index(name); ok {
-			if _, left := slices.BinarySearch(r.artifacts, i); left {
-				jobs = append(jobs, i)
+			if at, left := r.producer(i); left {
+				found = append(found, r.producers[at])
 			}
 		}
 	}
-	return jobs
+	return found
+}
+
+// producer is the place of a job among the producers, and whether it is one.
+func (r *run) producer(job int) (at int, found bool) {
+	return slices.BinarySearchFunc(r.producers, job, func(p producer, job int) int { return p.job - job })
 }
 
 // abandon dismisses the jobs that were prepared and will not run.
@@ -100,6 +112,7 @@ func (r *run) dismiss(w *worker) {
 type message struct {
 	job    int
 	result *JobResult // nil for the end of the worker
+	left   bool       // the job left artifacts
 	err    error      // of the clean-up
 	crash  bool       // the worker panicked
 }
@@ -122,9 +135,9 @@ func (r *run) handle(m message) {
 		res.Duration = r.Now().Sub(res.Started)
 		res.Allowed = res.Status != StatusSuccess && failureAllowed(job, res)
 		r.results[m.job] = *res
-		if res.Artifacts > 0 {
-			at, _ := slices.BinarySearch(r.artifacts, m.job)
-			r.artifacts = slices.Insert(r.artifacts, at, m.job)
+		if m.left {
+			at, _ := r.producer(m.job)
+			r.producers = slices.Insert(r.producers, at, producer{m.job, r.RunDir.ArtifactsDir(jobID(job))})
 		}
 		r.sched.Finish(m.job, res.Status, res.Allowed)
 		r.emitFinished(m.job)

@@ -39,7 +39,7 @@ type JobResult struct {
 	Log string `json:"log,omitempty"`
 	// Tail holds the last lines of a failed job's output.
 	Tail []string `json:"tail,omitempty"`
-	// Artifacts is the number of collected files; ArtifactBytes their size.
+	// Artifacts is the number of collected files and links; ArtifactBytes their size.
 	Artifacts     int   `json:"artifacts,omitempty"`
 	ArtifactBytes int64 `json:"artifact_bytes,omitempty"`
 }

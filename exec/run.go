@@ -56,8 +56,8 @@ type run struct {
 	live      int       // workers that have not ended
 	prepared  int       // of these, those that were not launched
 	results   []JobResult
-	artifacts []int  // jobs that left some, ascending
-	stopped   string // why no more jobs are started, empty while they are
+	producers []producer // ascending
+	stopped   string     // why no more jobs are started, empty while they are
 	result    Result
 	err       error
 

@@ -179,6 +179,9 @@ func TestRunPassesArtifacts(t *testing.T) {
 			"empty": func() (*workspace.Manifest, error) {
 				return &workspace.Manifest{Warnings: []string{"out/: no match"}}, nil
 			},
+			"z": func() (*workspace.Manifest, error) {
+				return &workspace.Manifest{Files: []workspace.File{{Path: "out", Type: "dir"}}}, nil
+			},
 		}}
 		h := newHarness(t, w)
 		p := withArtifacts(t, `
@@ -414,4 +417,36 @@ func TestRunKeepsTailOfFailedJobs(t *testing.T) {
 			t.Errorf("log: %q", log)
 		}
 	})
+}
+
+// BenchmarkRunManyJobs is the executor's own cost of 5,000 jobs in two stages,
+// of which the first leaves artifacts to the second.
+func BenchmarkRunManyJobs(b *testing.B) {
+	var text strings.Builder
+	for i := range 5000 {
+		fmt.Fprintf(&text, "%d j%d\n", i/2500, i)
+	}
+	p := withArtifacts(b, text.String(), "on_success")
+	w := &world{collect: map[string]func() (*workspace.Manifest, error){}}
+	for i := range 2500 {
+		p.Jobs[i].Artifacts = &plan.Artifacts{When: "on_success"}
+		w.collect[p.Jobs[i].Name] = func() (*workspace.Manifest, error) {
+			return &workspace.Manifest{Files: make([]workspace.File, 1)}, nil
+		}
+	}
+	n := 0
+	for b.Loop() {
+		n++
+		dir, err := CreateRun(b.TempDir(), fmt.Sprint("run", n))
+		if err != nil {
+			b.Fatal(err)
+		}
+		e := &Executor{Runtime: w, Workspaces: w, Now: time.Now, RunDir: dir, Jobs: 4}
+		if _, err := e.Run(b.Context(), p, func(plan.Script) ([]byte, error) { return nil, nil }); err != nil {
+			b.Fatal(err)
+		}
+		if err := dir.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
