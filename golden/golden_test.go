@@ -11,11 +11,16 @@
 package golden
 
 import (
+	"bytes"
 	"flag"
 	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/rogpeppe/go-internal/txtar"
 
 	"github.com/cic-ci/cic/cmd"
 )
@@ -35,4 +40,37 @@ func TestCompile(t *testing.T) {
 		UpdateScripts:       *update,
 		RequireExplicitExec: true,
 	})
+}
+
+// TestScriptsParse checks that the shell a golden script is for can read it.
+func TestScriptsParse(t *testing.T) {
+	cases, err := filepath.Glob("*.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	scripts := 0
+	for _, name := range cases {
+		archive, err := txtar.ParseFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range archive.Files {
+			if !strings.HasSuffix(f.Name, ".sh") {
+				continue
+			}
+			scripts++
+			shell := "sh"
+			if bytes.HasPrefix(f.Data, []byte("#!/usr/bin/env bash\n")) {
+				shell = "bash"
+			}
+			check := exec.Command(shell, "-n")
+			check.Stdin = bytes.NewReader(f.Data)
+			if out, err := check.CombinedOutput(); err != nil {
+				t.Errorf("%s: %s: %v\n%s", name, f.Name, err, out)
+			}
+		}
+	}
+	if scripts == 0 {
+		t.Error("no golden script found")
+	}
 }
