@@ -173,7 +173,16 @@ func (r *RunDir) Close() error {
 	if !r.begun {
 		gone = r.Dir
 	}
-	return errors.Join(workspace.Remove(gone), r.unlock())
+	return errors.Join(removeMounted(gone), r.unlock())
+}
+
+// removeMounted removes a directory in which things may be mounted, but nothing
+// of what is mounted.
+func removeMounted(dir string) error {
+	if err := workspace.UnmountAll(dir); err != nil {
+		return err
+	}
+	return workspace.Remove(dir)
 }
 
 func (r *RunDir) unlock() error {
@@ -232,7 +241,7 @@ func DeadRuns(stateDir string) (dead []*RunDir, err error) {
 // Bury removes the working directory of a dead run and ends its journal, so that
 // it is not dead any more but a run that was canceled.
 func (r *RunDir) Bury(now time.Time) error {
-	if err := workspace.Remove(filepath.Join(r.Dir, "work")); err != nil {
+	if err := removeMounted(filepath.Join(r.Dir, "work")); err != nil {
 		return errors.Join(err, r.unlock()) // stays dead: the next sweep tries again
 	}
 	if err := r.openJournal(); err != nil {
