@@ -2,6 +2,7 @@ package exec
 
 import (
 	"context"
+	"io"
 	"slices"
 	"strings"
 	"testing"
