@@ -1,6 +1,7 @@
 package script
 
 import (
+	"regexp"
 	"strings"
 
 	"mvdan.cc/sh/v3/syntax"
@@ -32,6 +33,8 @@ type survey struct {
 	redirects bool
 	// powerShell is where a command stands that only PowerShell has.
 	powerShell *syntax.Pos
+	// tooDeep: the tree could not be searched.
+	tooDeep *depthError
 
 	// functions that the program defines, and variables that it sets.
 	functions, variables map[string]bool
@@ -44,13 +47,13 @@ func (sv *survey) suspect() bool { return sv.construct != nil || sv.doubleParen 
 // before the program begins.
 func newSurvey(file *syntax.File, text string, set map[string]bool) *survey {
 	sv := &survey{text: text, functions: map[string]bool{}, variables: set}
-	for n := range syntax.Preorder(file) {
+	sv.tooDeep = walk(file, func(n syntax.Node) {
 		if f, ok := n.(*syntax.FuncDecl); ok && f.Name != nil {
 			sv.functions[f.Name.Value] = true
 		}
-	}
-	for n := range syntax.Preorder(file) {
-		sv.visit(n)
+	})
+	if sv.tooDeep == nil {
+		walk(file, sv.visit)
 	}
 	return sv
 }
@@ -181,15 +184,34 @@ func escaped(s string) bool {
 	return (len(s)-len(strings.TrimRight(s, `\`)))%2 == 1
 }
 
+// sequence matches what stands between the braces of {1..9} or {a..z}.
+var sequence = regexp.MustCompile(`^(?:-?\d+\.\.-?\d+|[A-Za-z]\.\.[A-Za-z])(?:\.\.-?\d+)?$`)
+
+// braces looks for a brace expansion in the unquoted text of a word: braces with
+// a comma between them, or a sequence.
 func (sv *survey) braces(w *syntax.Word) {
-	split := *w
-	if !syntax.SplitBraces(&split) {
-		return
-	}
-	for _, part := range split.Parts {
-		if _, ok := part.(*syntax.BraceExp); ok {
-			sv.add(w.Pos(), "brace expansion", "write the words out")
-			return
+	var open []bool // for each open brace, whether it has a comma
+	for _, part := range w.Parts {
+		lit, ok := part.(*syntax.Lit)
+		if !ok {
+			continue
+		}
+		last := len(lit.Value) // behind the last opening brace
+		for i := 0; i < len(lit.Value); i++ {
+			switch c := lit.Value[i]; {
+			case c == '\\':
+				i++
+			case c == '{':
+				open, last = append(open, false), i+1
+			case c == ',' && len(open) > 0:
+				open[len(open)-1] = true
+			case c == '}' && len(open) > 0:
+				if open[len(open)-1] || last <= i && sequence.MatchString(lit.Value[last:i]) {
+					sv.add(w.Pos(), "brace expansion", "write the words out")
+					return
+				}
+				open, last = open[:len(open)-1], len(lit.Value)
+			}
 		}
 	}
 }

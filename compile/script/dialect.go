@@ -3,7 +3,6 @@ package script
 import (
 	"errors"
 	"regexp"
-	"strings"
 
 	"mvdan.cc/sh/v3/syntax"
 )
@@ -28,8 +27,8 @@ func (s *source) parse(set map[string]bool) (*program, error) {
 	var found *survey
 	if posixErr == nil {
 		found = newSurvey(posix, text, set)
-		if found.powerShell != nil {
-			return nil, s.powerShellError(offset(*found.powerShell))
+		if err := found.refuses(s); err != nil {
+			return nil, err
 		}
 		if !found.suspect() {
 			return &program{file: posix, shell: "sh", redirects: found.redirects}, nil
@@ -44,14 +43,25 @@ func (s *source) parse(set map[string]bool) (*program, error) {
 		return s.decide(posix, found, nil), nil
 	}
 	inBash := newSurvey(bash, text, set)
-	if inBash.powerShell != nil {
-		return nil, s.powerShellError(offset(*inBash.powerShell))
+	if err := inBash.refuses(s); err != nil {
+		return nil, err
 	}
 	if posixErr != nil {
 		return s.decide(bash, inBash, posixErr), nil
 	}
 	inBash.construct = earliest(inBash.construct, found.construct)
 	return s.decide(bash, inBash, nil), nil
+}
+
+// refuses returns the error for a tree that cannot be a program of any shell.
+func (sv *survey) refuses(s *source) error {
+	switch {
+	case sv.tooDeep != nil:
+		return s.errorAt(sv.tooDeep.offset, sv.tooDeep.Error(), "")
+	case sv.powerShell != nil:
+		return s.powerShellError(offset(*sv.powerShell))
+	}
+	return nil
 }
 
 // decide makes the program of a surveyed tree. posixErr, if not nil, is why it
@@ -71,10 +81,6 @@ func (s *source) decide(file *syntax.File, found *survey, posixErr error) *progr
 	return p
 }
 
-func parseAs(lang syntax.LangVariant, text string) (*syntax.File, error) {
-	return syntax.NewParser(syntax.Variant(lang)).Parse(strings.NewReader(text), "")
-}
-
 // codeSpan is how the parser quotes shell text in its messages.
 var codeSpan = regexp.MustCompile("`([^`]+)`")
 
@@ -82,7 +88,10 @@ var codeSpan = regexp.MustCompile("`([^`]+)`")
 func describe(err error) (at int, msg string) {
 	var parseErr syntax.ParseError
 	var langErr syntax.LangError
+	var depthErr *depthError
 	switch {
+	case errors.As(err, &depthErr):
+		at, msg = depthErr.offset, depthErr.Error()
 	case errors.As(err, &parseErr):
 		at, msg = offset(parseErr.Pos), parseErr.Text
 	case errors.As(err, &langErr):

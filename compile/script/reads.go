@@ -19,12 +19,10 @@ var shellVariables = map[string]bool{
 type usage struct{ read, set map[string]bool }
 
 // reads returns the variables that the tree reads and neither sets itself nor
-// finds in exported; sorted.
+// finds in exported; sorted. The tree is one that a survey could search.
 func reads(file *syntax.File, exported map[string]bool) []string {
 	u := usage{read: map[string]bool{}, set: map[string]bool{}}
-	for n := range syntax.Preorder(file) {
-		u.visit(n)
-	}
+	walk(file, u.visit)
 	var names []string
 	for name := range u.read {
 		if !u.set[name] && !exported[name] && !shellVariables[name] && !bashVariables[name] {
