@@ -41,7 +41,7 @@ func (p *parser) node(pl place) (*Node, *Error) {
 		}
 		return p.blockMapping(t.col)
 	case t.kind == tokenAnchor, t.kind == tokenTag:
-		return p.withProperties(false, func(last *tok) (*Node, *Error) {
+		return p.withProperties(pl.min, false, func(last *tok) (*Node, *Error) {
 			if p.peek().kind == tokenEntry && p.peek().line == last.endLine {
 				return nil, p.unexpected(p.peek())
 			}
@@ -170,7 +170,7 @@ func (p *parser) implicitKey() (*Node, *Error) {
 	case tokenColon:
 		return p.newNode(Null, t)
 	case tokenAnchor, tokenTag:
-		return p.withProperties(true, func(*tok) (*Node, *Error) { return p.implicitKey() })
+		return p.withProperties(0, true, func(*tok) (*Node, *Error) { return p.implicitKey() })
 	case tokenAlias:
 		return p.alias()
 	}
@@ -267,6 +267,9 @@ func (p *parser) misaligned(t *tok, col int) *Error {
 
 // nestedColon is the error of a key behind a key on the same line.
 func (p *parser) nestedColon() *Error {
+	if p.peek().kind == tokenKey {
+		return p.unexpected(p.peek())
+	}
 	for p.peek().kind != tokenColon {
 		p.next()
 	}
@@ -296,24 +299,33 @@ func (p *parser) unexpected(t *tok) *Error {
 
 // invalid rewrites the lexer's reason for an invalid token.
 func (p *parser) invalid(t *tok) *Error {
-	p.stop = strings.Contains(t.text, "end character")
 	switch {
-	case p.stop:
+	case t.text == reasonAstray:
+		p.stop = true
+		e := p.fail(CodeSyntax, t, "%s", t.text)
+		e.Help = `look for an empty block of text ("|" or ">") above it and write "" instead`
+		return e
+	case strings.Contains(t.text, "end character"):
+		p.stop = true
 		return p.fail(CodeUnclosed, t, "a quote is not closed")
 	case strings.Contains(t.text, "tab") || strings.Contains(t.text, "\t"):
 		if e := p.tabError(t.line); e != nil {
 			return e
 		}
 	case strings.Contains(t.text, "reserved character"):
-		e := p.fail(CodeSyntax, t, "text cannot begin with %s", strings.TrimSuffix(t.text, " is a reserved character"))
-		e.Help = "put the value in quotes"
-		return e
+		return p.reserved(t, strings.Trim(strings.TrimSuffix(t.text, " is a reserved character"), "'"))
 	case strings.Contains(t.text, "invalid header option"):
 		e := p.fail(CodeSyntax, t, "text behind \"|\" or \">\" on the same line")
 		e.Help = "put the value in quotes, or begin the text on the next line"
 		return e
 	}
 	return p.fail(CodeSyntax, t, "%s", t.text)
+}
+
+func (p *parser) reserved(t *tok, char string) *Error {
+	e := p.fail(CodeSyntax, t, "text without quotes cannot begin with %q", char)
+	e.Help = "put the value in quotes"
+	return e
 }
 
 // quoted returns text as a message shows it: in quotes, and cut if it is long.

@@ -147,7 +147,7 @@ func (p *parser) flowPair(b *mappingBuilder, key *Node, t *tok) *Error {
 func (p *parser) flowNode() (*Node, *Error) {
 	switch p.peek().kind {
 	case tokenAnchor, tokenTag:
-		return p.withProperties(true, func(last *tok) (*Node, *Error) {
+		return p.withProperties(0, true, func(last *tok) (*Node, *Error) {
 			switch p.peek().kind {
 			case tokenComma, tokenColon, tokenListEnd, tokenMapEnd:
 				return p.newNode(Null, last)

@@ -2,6 +2,7 @@ package syntax
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 
@@ -16,7 +17,7 @@ const (
 	tokenEOF tokenKind = iota
 	tokenPlain
 	tokenQuoted
-	tokenBlock // a literal or folded block scalar, with its header
+	tokenBlock // the header of a literal or folded block scalar; its text is no token
 	tokenEntry // -
 	tokenKey   // ?
 	tokenColon
@@ -40,6 +41,8 @@ type tok struct {
 	first bool
 	// literal: a block scalar that keeps its line breaks.
 	literal bool
+	// afterComment: a comment stands before it.
+	afterComment bool
 	// line and col of its first character, endLine of its last one.
 	line, col, endLine int
 	// text is a scalar's value, the name of an anchor or alias, the reason why a
@@ -56,6 +59,8 @@ func (t *tok) width() int {
 		return n + 2
 	case tokenAnchor, tokenAlias:
 		return n + 1
+	case tokenDocStart, tokenDocEnd:
+		return 3
 	}
 	return 1
 }
@@ -90,49 +95,13 @@ func tokenize(file, text string) (tokens token.Tokens, e *Error) {
 	return lexer.Tokenize(text), nil
 }
 
-// maskDashes replaces each "-" that begins a line's text without being the
-// indicator of a list item or a document by a character that the text does not
-// hold, and returns that character, 0 if none was needed. A line of a plain
-// scalar that begins with "-" makes the lexer cut the scalar in two, or keep the
-// line breaks and comments of the lines behind it.
-func maskDashes(text string) (masked string, mask rune) {
-	var out strings.Builder
-	done := 0
-	for i := 0; i < len(text); {
-		for i < len(text) && text[i] == ' ' {
-			i++
-		}
-		if strings.HasPrefix(text[i:], "-") && !isIndicatorDash(text[i:]) {
-			if mask == 0 {
-				for mask = '\ue000'; strings.ContainsRune(text, mask); mask++ {
-				}
-			}
-			out.WriteString(text[done:i])
-			out.WriteRune(mask)
-			done = i + 1
-		}
-		next := strings.IndexAny(text[i:], "\r\n")
-		if next < 0 {
-			break
-		}
-		i += next + 1
-	}
-	if mask == 0 {
-		return text, 0
-	}
-	out.WriteString(text[done:])
-	return out.String(), mask
-}
+// reasonEmptyBlock is the lexer's error for a block scalar without text before a
+// top-level key, which is valid YAML.
+const reasonEmptyBlock = "could not find multi-line content"
 
-// isIndicatorDash reports whether text, which begins with "-", begins with the
-// indicator of a list item or of a document.
-func isIndicatorDash(text string) bool {
-	rest := strings.TrimPrefix(text, "---")
-	if rest == text {
-		rest = text[1:]
-	}
-	return rest == "" || strings.ContainsRune(" \t\r\n", rune(rest[0]))
-}
+// reasonAstray is the text of the invalid token that stands where the lexer's
+// tokens do not match the source.
+const reasonAstray = "the YAML library loses its place near this line"
 
 // scanner turns the library's tokens into ours.
 type scanner struct {
@@ -140,10 +109,16 @@ type scanner struct {
 	raw  token.Tokens
 	mask rune
 	out  []tok
-	// runes of line runesLine, kept for lines with tabs.
+	// runes of line runesLine.
 	runes     []rune
 	runesLine int
-	flow      int
+	// The end of the last token: its line and the column behind it, from 0.
+	endLine, endCol int
+	// invalidLine is the line of the last invalid token.
+	invalidLine int
+	flow        int
+	// comment: one stands before the next token.
+	comment bool
 }
 
 var tokenKinds = map[token.Type]tokenKind{
@@ -165,105 +140,99 @@ var tokenKinds = map[token.Type]tokenKind{
 	token.LiteralType:        tokenBlock,
 	token.FoldedType:         tokenBlock,
 	token.InvalidType:        tokenInvalid,
+	token.DirectiveType:      tokenInvalid, // elsewhere than at the start of a line
 }
 
+// convert turns all tokens. Where the lexer goes astray, an invalid token is the
+// last one.
 func (s *scanner) convert() {
 	for i := 0; i < len(s.raw); i++ {
-		r := s.raw[i]
-		if r.Type == token.CommentType {
+		switch r := s.raw[i]; {
+		case r.Type == token.CommentType:
+			s.comment = true
 			continue
-		}
-		if r.Type == token.DirectiveType {
+		case r.Type == token.DirectiveType && r.Position.Column == 1:
 			for i+1 < len(s.raw) && s.raw[i+1].Position.Line == r.Position.Line {
 				i++
 			}
 			continue
 		}
-		kind, known := tokenKinds[r.Type]
-		if !known {
-			kind = tokenPlain
-		}
-		t := tok{kind: kind, line: r.Position.Line, col: r.Position.Column, text: s.unmask(r.Value)}
-		t.endLine = t.line
-		switch kind {
-		case tokenPlain:
-			t.text, t.endLine = s.plain(r, t)
-		case tokenQuoted:
-			t.endLine += strings.Count(strings.TrimLeft(s.unmask(r.Origin), " \t\r\n"), "\n")
-		case tokenAnchor, tokenAlias:
-			t.text = ""
-			if i+1 < len(s.raw) && isName(r, s.raw[i+1]) {
-				i++
-				t.text = s.unmask(s.raw[i].Value)
-			}
-		case tokenBlock:
-			t.literal = r.Type == token.LiteralType
-			t.text, i = s.blockText(i)
-		case tokenInvalid:
-			t.text = r.Error
+		var t tok
+		var origin string
+		t, origin, i = s.token(i)
+		t.afterComment, s.comment = s.comment, false
+		switch {
+		case t.kind == tokenInvalid:
+			s.invalidLine = t.line
+		case t.line == s.invalidLine:
+		case s.place(&t):
+			s.setEnd(&t, origin)
+		default:
+			s.add(tok{kind: tokenInvalid, line: min(t.line, len(s.src.lines)), col: 1, text: reasonAstray})
+			i = len(s.raw)
+			continue
 		}
 		s.add(t)
 	}
 	s.out = append(s.out, tok{kind: tokenEOF, first: true, line: len(s.src.lines) + 1})
 }
 
-// isName reports whether name is the name of the anchor or alias before it.
+// token turns token i, and returns its source text, if it is a plain scalar, and
+// the index of the last token that belongs to it.
+func (s *scanner) token(i int) (t tok, origin string, last int) {
+	r := s.raw[i]
+	kind, known := tokenKinds[r.Type]
+	if !known {
+		kind = tokenPlain
+	}
+	t = tok{kind: kind, line: r.Position.Line, col: r.Position.Column, text: s.unmask(r.Value)}
+	t.endLine = t.line
+	switch kind {
+	case tokenPlain:
+		origin = strings.Trim(s.unmask(r.Origin), " \t\n")
+		plain(&t, origin)
+	case tokenAnchor, tokenAlias:
+		t.text = ""
+		if i+1 < len(s.raw) && isName(r, s.raw[i+1]) {
+			i++
+			t.text = s.unmask(s.raw[i].Value)
+		}
+	case tokenBlock:
+		t.literal = r.Type == token.LiteralType
+		i = s.endOfBlock(i) // its text is read from the source by blockText
+	case tokenInvalid:
+		t.line = min(t.line, len(s.src.lines))
+		t.text = r.Error
+		if r.Type == token.DirectiveType {
+			t.text = `'%' is a reserved character`
+		}
+	}
+	return t, origin, i
+}
+
+// isName reports whether name is the name of the anchor or alias before it. Of
+// the characters, YAML 1.1 parsers allow fewer than its specification does: text
+// such as "&& make" is no anchor.
 func isName(indicator, name *token.Token) bool {
 	return name.Type != token.CommentType && name.Position.Line == indicator.Position.Line &&
-		name.Position.Column == indicator.Position.Column+1
+		name.Position.Column == indicator.Position.Column+1 && anchorName.MatchString(name.Value)
 }
 
-// plain returns the value of a plain scalar and the line of its end.
-func (s *scanner) plain(r *token.Token, t tok) (text string, endLine int) {
-	origin := strings.Trim(s.unmask(r.Origin), " \t\r\n")
-	if !strings.ContainsAny(origin, "\r\n") {
-		return t.text, t.line
-	}
-	lines := splitLines(origin)
-	return foldPlain(lines), t.line + len(lines) - 1
-}
+var anchorName = regexp.MustCompile(`^[0-9A-Za-z_-]+$`)
 
-// foldPlain joins the lines of a plain scalar: a line break is a space, n empty
-// lines are n line breaks (YAML 1.1, section 9.1.3). A comment ends it.
-func foldPlain(lines []string) string {
-	var out strings.Builder
-	out.WriteString(strings.TrimRight(lines[0], " \t"))
-	empty := 0
-	for _, line := range lines[1:] {
-		line = strings.Trim(line, " \t")
-		switch {
-		case line == "":
-			empty++
-			continue
-		case line[0] == '#':
-			return out.String()
-		case empty == 0:
-			out.WriteByte(' ')
-		default:
-			out.WriteString(strings.Repeat("\n", empty))
-		}
-		empty = 0
-		out.WriteString(line)
-	}
-	return out.String()
-}
-
-// blockText returns the content of the block scalar whose header is token i, and
-// the index of the last token of it.
-func (s *scanner) blockText(i int) (text string, last int) {
-	last = i
+// endOfBlock returns the index of the last token of the block scalar whose header
+// is token i.
+func (s *scanner) endOfBlock(i int) int {
 	if i+1 < len(s.raw) && s.raw[i+1].Type == token.CommentType {
+		i++ // behind the header
+	}
+	if i+1 < len(s.raw) && s.raw[i+1].Type == token.StringType {
 		i++
 	}
-	if i+1 == len(s.raw) || s.raw[i+1].Type != token.StringType {
-		return "", last
+	if i+1 < len(s.raw) && s.raw[i+1].Error == reasonEmptyBlock {
+		i++
 	}
-	text = s.unmask(s.raw[i+1].Value)
-	// scan gave the text a last line break that the file does not have.
-	if i+2 == len(s.raw) && !strings.HasSuffix(s.src.text, "\n") {
-		text = strings.TrimSuffix(text, "\n")
-	}
-	return text, i + 1
+	return i
 }
 
 func (s *scanner) unmask(text string) string {
@@ -273,10 +242,9 @@ func (s *scanner) unmask(text string) string {
 	return strings.ReplaceAll(text, string(s.mask), "-")
 }
 
-// add appends t, mends its column, and undoes the cut that the lexer makes at a
-// colon without a space in a flow collection.
+// add appends t and undoes the cut that the lexer makes at a colon without a
+// space in a flow collection.
 func (s *scanner) add(t tok) {
-	s.mendColumn(&t)
 	last := &tok{}
 	if n := len(s.out); n > 0 {
 		last = &s.out[n-1]
@@ -299,24 +267,65 @@ func (s *scanner) add(t tok) {
 	s.out = append(s.out, t)
 }
 
-// mendColumn sets t's column on a line with tabs, which the lexer does not count
-// between tokens.
-func (s *scanner) mendColumn(t *tok) {
-	if t.kind == tokenInvalid || !strings.Contains(s.src.line(t.line), "\t") {
-		return
-	}
+// place sets where t begins: at the first character behind the last token. The
+// lexer's columns are wrong behind tabs and for text with spaces behind it. If t
+// does not begin there, the lexer has gone astray, and the result is false.
+func (s *scanner) place(t *tok) bool {
 	if s.runesLine != t.line {
 		s.runes, s.runesLine = []rune(s.src.line(t.line)), t.line
 	}
-	from := t.col - 1
-	if n := len(s.out); n > 0 && s.out[n-1].endLine == t.line {
-		from = max(from, s.out[n-1].col)
+	at := 0
+	if t.line == s.endLine {
+		at = s.endCol
 	}
-	for i := max(from, 0); i < len(s.runes); i++ {
-		if begins(t, s.runes[i]) {
-			t.col = i + 1
-			return
+	for at < len(s.runes) && (s.runes[at] == ' ' || s.runes[at] == '\t') {
+		at++
+	}
+	if at >= len(s.runes) || !begins(t, s.runes[at]) {
+		return false
+	}
+	t.col = at + 1
+	return true
+}
+
+// setEnd sets the end of t, whose place is known, with origin for its source text.
+func (s *scanner) setEnd(t *tok, origin string) {
+	s.endLine, s.endCol = t.line, t.col-1+t.width()
+	switch t.kind {
+	case tokenQuoted:
+		s.endLine, s.endCol = s.quoteEnd(t)
+	case tokenBlock:
+		s.endCol = len(s.runes)
+	case tokenPlain:
+		if n := strings.LastIndexByte(origin, '\n'); n >= 0 {
+			s.endLine, s.endCol = t.endLine, utf8.RuneCountInString(origin[n+1:])
 		}
+	}
+	t.endLine = s.endLine
+}
+
+// quoteEnd returns where the quoted scalar t ends: its last line, and the column
+// behind it, from 0.
+func (s *scanner) quoteEnd(t *tok) (line, col int) {
+	runes, at := s.runes, t.col
+	quote := runes[t.col-1]
+	for line = t.line; ; {
+		for ; at < len(runes); at++ {
+			switch {
+			case runes[at] == '\\' && quote == '"':
+				at++
+			case runes[at] != quote:
+			case quote == '\'' && at+1 < len(runes) && runes[at+1] == quote:
+				at++
+			default:
+				return line, at + 1
+			}
+		}
+		line++
+		if line > len(s.src.lines) {
+			return line, 0 // not reached: the lexer found the end
+		}
+		runes, at = []rune(s.src.line(line)), 0
 	}
 }
 

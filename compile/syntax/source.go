@@ -10,7 +10,7 @@ import (
 // MaxFileSize is the largest pipeline file in bytes (specification, section 0).
 const MaxFileSize = 2 << 20
 
-// source is the text of a file by lines. A line break is LF, CR LF or CR.
+// source is the text of a file by lines, each line break (LF, CR LF or CR) a LF.
 type source struct {
 	file  string
 	text  string
@@ -52,8 +52,11 @@ func newSource(file string, data []byte) (*source, *Error) {
 		}
 		i += size
 	}
+	s.text = lineBreaks.Replace(text)
 	return s, nil
 }
+
+var lineBreaks = strings.NewReplacer("\r\n", "\n", "\r", "\n")
 
 // isPrintable reports whether YAML 1.1 (section 4.1.1) allows r in a stream.
 func isPrintable(r rune) bool {
