@@ -34,7 +34,7 @@ var hostFiles = map[string]string{
 // hostImage makes an empty root file system with the host's programs: /usr, /bin,
 // /sbin and /lib*, all read-only.
 func (r *Runtime) hostImage(name string) (*image, error) {
-	dir := filepath.Join(r.cfg.RunDir, "host-image")
+	dir := filepath.Join(r.imageDir(), "host")
 	img := &image{name: name, lower: dir}
 	if err := makeHostTree(dir, img); err != nil {
 		return nil, systemError("", fmt.Errorf("make the host image: %w", err))

@@ -46,8 +46,8 @@ func (r *Runtime) inspectStored(ctx context.Context, img *image) (err error) {
 			err = errors.Join(err, removeErr)
 		}
 	}()
-	dir := filepath.Join(r.cfg.RunDir, key)
-	if err := os.Mkdir(dir, 0o700); err != nil {
+	dir := filepath.Join(r.imageDir(), key)
+	if err := makeDir(dir, 0o700); err != nil {
 		return err
 	}
 	if err := mount.All(mounts, dir); err != nil {

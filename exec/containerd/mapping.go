@@ -119,12 +119,3 @@ func familiar(name string) string {
 	}
 	return reference.FamiliarString(named)
 }
-
-// registryHost gives the registry's name as it stands in a normalised reference.
-func registryHost(name string) string {
-	named, err := reference.ParseNormalizedNamed(name)
-	if err != nil {
-		return name
-	}
-	return reference.Domain(named)
-}

@@ -17,7 +17,6 @@ import (
 	"github.com/containerd/containerd/v2/client"
 	"github.com/containerd/containerd/v2/core/leases"
 	"github.com/containerd/containerd/v2/pkg/namespaces"
-	"github.com/containerd/errdefs"
 	"github.com/containerd/log"
 	"github.com/google/go-containerregistry/pkg/authn"
 	"golang.org/x/sys/unix"
@@ -93,6 +92,9 @@ func (c *Config) complete() error {
 	}
 	if c.RunID != "" && !safeID.MatchString(c.RunID) {
 		return fmt.Errorf("run id %q is not safe as a file name", c.RunID)
+	}
+	if c.RunID != "" && !filepath.IsAbs(c.RunDir) {
+		return fmt.Errorf("the run's directory %q is not an absolute path", c.RunDir)
 	}
 	switch c.Network {
 	case "":
@@ -171,11 +173,8 @@ func (r *Runtime) close() error {
 	defer cancel()
 	r.images.close()
 	var errs []error
-	if r.lease != "" {
-		errs = append(errs, r.deleteLeases(ctx, r.cfg.RunID))
-	}
 	if r.cfg.RunID != "" {
-		errs = append(errs, removeCgroups(filepath.Join("cic", r.cfg.RunID)))
+		errs = append(errs, r.Sweep(ctx, []string{r.cfg.RunID}), os.RemoveAll(r.imageDir()))
 	}
 	if r.daemon != nil {
 		errs = append(errs, r.daemon.release(ctx, func() error { return r.sweepAll(ctx) }))
@@ -184,20 +183,9 @@ func (r *Runtime) close() error {
 	return errors.Join(errs...)
 }
 
-func (r *Runtime) deleteLeases(ctx context.Context, run string) error {
-	manager := r.client.LeasesService()
-	list, err := manager.List(ctx, fmt.Sprintf("labels.%q==%q", labelRun, run))
-	if err != nil {
-		return fmt.Errorf("list leases: %w", err)
-	}
-	var errs []error
-	for _, l := range list {
-		if err := manager.Delete(ctx, l, leases.SynchronousDelete); err != nil && !errdefs.IsNotFound(err) {
-			errs = append(errs, fmt.Errorf("delete lease %s: %w", l.ID, err))
-		}
-	}
-	return errors.Join(errs...)
-}
+// imageDir is where this package works in the run's directory. No job's
+// directory can have this name.
+func (r *Runtime) imageDir() string { return filepath.Join(r.cfg.RunDir, "@images") }
 
 // makeDir makes a directory with exactly this mode, whatever the umask.
 func makeDir(path string, mode fs.FileMode) error {

@@ -156,26 +156,37 @@ func (r *Runtime) importImages(ctx context.Context, path, name string, labels ma
 	}
 	var names []string
 	for _, image := range found {
-		handler := images.SetChildrenLabels(store, images.FilterPlatforms(images.ChildrenHandler(store), platforms.Default()))
-		err := images.WalkNotEmpty(ctx, handler, image.Target)
-		if errors.Is(err, images.ErrEmptyWalk) {
-			return nil, platformError(image.Name, "has no variant for this machine")
-		}
-		if err != nil {
-			return nil, fmt.Errorf("image %s is incomplete: %w", familiar(image.Name), err)
-		}
 		image.Labels = labels
-		if _, err := r.client.ImageService().Create(ctx, image); errdefs.IsAlreadyExists(err) {
-			_, err = r.client.ImageService().Update(ctx, image)
-			if err != nil {
-				return nil, err
-			}
-		} else if err != nil {
+		if err := r.addImage(ctx, image); err != nil {
 			return nil, err
 		}
 		names = append(names, image.Name)
 	}
 	return names, nil
+}
+
+// addImage puts an image, whose content is there, into the store.
+func (r *Runtime) addImage(ctx context.Context, image images.Image) error {
+	store := r.client.ContentStore()
+	// The labels keep the content from being collected as garbage.
+	handler := images.SetChildrenLabels(store, images.FilterPlatforms(images.ChildrenHandler(store), platforms.Default()))
+	if err := images.Walk(ctx, handler, image.Target); err != nil {
+		return fmt.Errorf("image %s is incomplete: %w", familiar(image.Name), err)
+	}
+	spec, err := client.NewImage(r.client, image).Spec(ctx)
+	switch {
+	case errdefs.IsNotFound(err):
+		return platformError(image.Name, "has no variant for this machine")
+	case err != nil:
+		return fmt.Errorf("image %s: %w", familiar(image.Name), err)
+	case !platforms.Default().Match(spec.Platform):
+		return platformError(image.Name, "is for "+platforms.Format(spec.Platform))
+	}
+	_, err = r.client.ImageService().Create(ctx, image)
+	if errdefs.IsAlreadyExists(err) {
+		_, err = r.client.ImageService().Update(ctx, image)
+	}
+	return err
 }
 
 // namedImages lists the images of an index: the one that it holds under name, or

@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/containerd/containerd/v2/client"
 	"github.com/containerd/containerd/v2/core/leases"
@@ -40,12 +42,43 @@ func (r *Runtime) Sweep(ctx context.Context, dead []string) error {
 // sweepAll removes the remains of all runs, when none lives.
 func (r *Runtime) sweepAll(ctx context.Context) error {
 	ctx = namespaces.WithNamespace(ctx, Namespace)
-	errs := []error{r.sweepMatching(ctx, fmt.Sprintf("labels.%q", labelRun))}
-	list, err := r.client.LeasesService().List(ctx, fmt.Sprintf("labels.%q", labelRun))
-	errs = append(errs, err)
+	filter := fmt.Sprintf("labels.%q", labelRun)
+	runs := make(map[string]bool)
+	list, err := r.client.LeasesService().List(ctx, filter)
+	if err != nil {
+		return fmt.Errorf("list leases: %w", err)
+	}
 	for _, l := range list {
-		if err := r.client.LeasesService().Delete(ctx, l, leases.SynchronousDelete); err != nil && !errdefs.IsNotFound(err) {
-			errs = append(errs, err)
+		runs[l.Labels[labelRun]] = true
+	}
+	containers, err := r.client.ContainerService().List(ctx, filter)
+	if err != nil {
+		return fmt.Errorf("list containers: %w", err)
+	}
+	for _, c := range containers {
+		runs[c.Labels[labelRun]] = true
+	}
+	err = r.client.SnapshotService(r.snapshotter).Walk(ctx, func(_ context.Context, info snapshots.Info) error {
+		runs[info.Labels[labelRun]] = true
+		return nil
+	}, filter)
+	if err != nil {
+		return fmt.Errorf("list snapshots: %w", err)
+	}
+	return r.Sweep(ctx, slices.Sorted(maps.Keys(runs)))
+}
+
+// deleteLeases removes the leases of a run.
+func (r *Runtime) deleteLeases(ctx context.Context, run string) error {
+	manager := r.client.LeasesService()
+	list, err := manager.List(ctx, fmt.Sprintf("labels.%q==%q", labelRun, run))
+	if err != nil {
+		return fmt.Errorf("list leases: %w", err)
+	}
+	var errs []error
+	for _, l := range list {
+		if err := manager.Delete(ctx, l, leases.SynchronousDelete); err != nil && !errdefs.IsNotFound(err) {
+			errs = append(errs, fmt.Errorf("delete lease %s: %w", l.ID, err))
 		}
 	}
 	return errors.Join(errs...)

@@ -47,14 +47,21 @@ func leftovers(t testing.TB, r *Runtime, run string) []string {
 	for _, l := range leases {
 		left = append(left, "lease "+l.ID)
 	}
+	return append(left, controlGroups(t, run)...)
+}
+
+// controlGroups lists those of a run, in all hierarchies.
+func controlGroups(t testing.TB, run string) []string {
+	t.Helper()
 	roots, err := cgroupRoots()
 	if err != nil {
 		t.Fatal(err)
 	}
+	var found []string
 	for _, root := range roots {
 		err := filepath.WalkDir(filepath.Join(root, "cic", run), func(path string, entry fs.DirEntry, err error) error {
 			if err == nil && entry.IsDir() {
-				left = append(left, "control group "+path)
+				found = append(found, "control group "+path)
 			}
 			return nil
 		})
@@ -62,7 +69,7 @@ func leftovers(t testing.TB, r *Runtime, run string) []string {
 			t.Fatal(err)
 		}
 	}
-	return left
+	return found
 }
 
 // requireNothing makes sure that a run whose sandboxes are closed has left

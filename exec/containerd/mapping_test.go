@@ -1,0 +1,92 @@
+package containerd
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestParseMapping(t *testing.T) {
+	abs := func(path string) string {
+		p, err := filepath.Abs(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	for _, test := range []struct {
+		in   string
+		want Mapping
+		err  string
+	}{
+		{in: "alpine=host", want: Mapping{"docker.io/library/alpine:latest", TargetHost, ""}},
+		{in: "*=host", want: Mapping{"*", TargetHost, ""}},
+		{in: "python:3.11=python:3.12-slim", want: Mapping{"docker.io/library/python:3.11", TargetReference, "docker.io/library/python:3.12-slim"}},
+		{in: "a=docker.io/library/host", want: Mapping{"docker.io/library/a:latest", TargetReference, "docker.io/library/host:latest"}},
+		{in: "a/b=oci:some dir", want: Mapping{"docker.io/a/b:latest", TargetOCI, abs("some dir")}},
+		{in: "a=docker-archive:x=y.tar", want: Mapping{"docker.io/library/a:latest", TargetDockerArchive, abs("x=y.tar")}},
+		{in: "reg.example:5000/a:*=rootfs:.", want: Mapping{"reg.example:5000/a:*", TargetRootfs, abs(".")}},
+		{in: "alpine", err: "PATTERN=TARGET"},
+		{in: "=host", err: "PATTERN=TARGET"},
+		{in: "alpine=", err: "PATTERN=TARGET"},
+		{in: "alpine=oci:", err: "needs a path"},
+		{in: "Upper=host", err: "pattern"},
+		{in: "alpine=Upper", err: "target"},
+	} {
+		got, err := ParseMapping(test.in)
+		switch {
+		case test.err == "" && (err != nil || got != test.want):
+			t.Errorf("%q: got %+v, %v; want %+v", test.in, got, err, test.want)
+		case test.err != "" && (err == nil || !strings.Contains(err.Error(), test.err)):
+			t.Errorf("%q: error is %v, want …%s…", test.in, err, test.err)
+		}
+	}
+}
+
+func TestMappingMatches(t *testing.T) {
+	for _, test := range []struct {
+		pattern, ref string
+		want         bool
+	}{
+		{"alpine", "alpine", true},
+		{"alpine", "alpine:latest", true},
+		{"alpine", "alpine:3.20", false},
+		{"alpine:*", "alpine:3.20", true},
+		{"alpine:*", "example.com/alpine:3.20", false},
+		{"*", "example.com/a/b@sha256:" + strings.Repeat("0", 64), true},
+		{"docker.io/*", "python:3.11", true},
+		{"*/python:*", "example.com/x/python:3", true},
+		{"p*n:3.*1", "python:3.11", true},
+		{"p*n:3.*1", "python:3.12", false},
+		{"*a*a", "a", false},
+		{"python:3.11*3.11", "python:3.11", false},
+	} {
+		m, err := ParseMapping(test.pattern + "=host")
+		if err != nil {
+			t.Fatal(err)
+		}
+		name, err := normalise(test.ref)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := m.Matches(name); got != test.want {
+			t.Errorf("%q matches %q: %v, want %v", test.pattern, test.ref, got, test.want)
+		}
+	}
+}
+
+// A pattern made by replacing a part of a text by an asterisk matches the text.
+func FuzzMatchAsterisks(f *testing.F) {
+	f.Add("docker.io/library/python:3.11", 3, 7)
+	f.Fuzz(func(t *testing.T, s string, i, j int) {
+		if strings.Contains(s, "*") || i < 0 || j < i || j > len(s) {
+			t.Skip()
+		}
+		if pattern := s[:i] + "*" + s[j:]; !matchAsterisks(pattern, s) {
+			t.Errorf("%q does not match %q", pattern, s)
+		}
+		if pattern := s[:i] + "*" + s[j:] + "x"; matchAsterisks(pattern, s) && !strings.HasSuffix(s, "x") {
+			t.Errorf("%q matches %q", pattern, s)
+		}
+	})
+}
