@@ -96,15 +96,15 @@ func withRuntime(c *cli.Context, do func(*containerd.Runtime) error) error {
 // executeInContainers runs a plan on containerd, after it has cleared away what
 // runs that died have left.
 func executeInContainers(ctx context.Context, c *cli.Context, p *project, e *exec.Executor, pl *plan.Plan, scripts func(plan.Script) ([]byte, error)) (result *exec.Result, err error) {
-	manager, err := workspaces(ctx, c, p, e.RunDir)
-	if err != nil {
-		return nil, err
-	}
 	r, err := openRuntime(ctx, c, e.RunDir)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
+	manager, err := workspaces(ctx, c, p, e.RunDir)
+	if err != nil {
+		return nil, err
+	}
 	if err := sweep(ctx, c, r); err != nil {
 		warner(c.App.ErrWriter)(fmt.Sprintf("what an earlier run left could not be removed: %v", err))
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -34,7 +35,7 @@ func execCommand() *cli.Command {
 			if err != nil {
 				return fail(exitInvalid, err)
 			}
-			return withRun(c, func(dir *exec.RunDir) error {
+			return withRun(c, p, func(dir *exec.RunDir) error {
 				return execute(c, p, dir, d.Plan, d.Script, c.Args().Tail())
 			})
 		},
@@ -54,13 +55,17 @@ func execFlags() []cli.Flag {
 }
 
 // withRun calls do with the directory of a new run, nil for a dry run.
-func withRun(c *cli.Context, do func(*exec.RunDir) error) (err error) {
+func withRun(c *cli.Context, p *project, do func(*exec.RunDir) error) (err error) {
 	if c.Bool("dry-run") {
 		return do(nil)
 	}
 	state, err := stateDir(c)
 	if err != nil {
 		return err
+	}
+	if rel, err := filepath.Rel(p.dir, state); err == nil && filepath.IsLocal(rel) {
+		return &exitError{code: exitSystem, err: fmt.Errorf("the state directory %s is inside the project, which jobs see", state),
+			help: "name another with --state-dir or CIC_STATE_DIR"}
 	}
 	dir, err := exec.CreateRun(state, exec.NewRunID(time.Now()))
 	if err != nil {

@@ -27,7 +27,7 @@ func runCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			return withRun(c, func(dir *exec.RunDir) error {
+			return withRun(c, p, func(dir *exec.RunDir) error {
 				if dir == nil {
 					return execute(c, p, nil, result.Plan, inMemory(result.Scripts), jobs)
 				}
