@@ -108,6 +108,7 @@ func executeInContainers(ctx context.Context, c *cli.Context, p *project, e *exe
 	if err := sweep(ctx, c, r); err != nil {
 		warner(c.App.ErrWriter)(fmt.Sprintf("what an earlier run left could not be removed: %v", err))
 	}
+	fmt.Fprintf(c.App.Writer, "Run: %s\n", e.RunDir.ID)
 	e.Runtime, e.Workspaces = r, manager
 	return e.Run(ctx, pl, scripts)
 }

@@ -106,7 +106,6 @@ func execute(c *cli.Context, p *project, dir *exec.RunDir, pl *plan.Plan, script
 		e.Runtime, e.Workspaces, e.Jobs = exec.DryRun{}, exec.DryRun{}, 1
 		result, err = e.Run(ctx, pl, scripts)
 	} else {
-		fmt.Fprintf(out, "Run: %s\n", dir.ID)
 		result, err = executeInContainers(ctx, c, p, e, pl, scripts)
 	}
 	if code, ok := signalCode(ctx, result, err); ok {
