@@ -161,9 +161,21 @@ func TestCollectTransfers(t *testing.T) {
 		t.Error("the artifact is the user's own file")
 	}
 	must(t, unix.Stat(filepath.Join(again, "out/dir"), &st))
-	if st.Mtim.Sec != stamp.Unix() || st.Mode&0o7777 != 0o750 {
+	if st.Mtim.Sec != stamp.Unix() || st.Mode&0o7777 != 0o750 || !mergedTimeKept(t, p) {
 		t.Errorf("directory out/dir: time %v, mode %o", st.Mtim, st.Mode)
 	}
+}
+
+// mergedTimeKept collects from a directory that cannot be renamed as a whole, and
+// reports whether it keeps its time.
+func mergedTimeKept(t *testing.T, p *project) bool {
+	t.Helper()
+	w := p.job()
+	shell(t, w.project(), "mkdir src/sub; touch src/sub/f; touch -d 2001-02-03T04:05:06Z src")
+	_, dst := p.collect(w, "src")
+	info, err := os.Stat(filepath.Join(dst, "src"))
+	must(t, err)
+	return info.ModTime().Equal(stamp)
 }
 
 // TestBigArtifactIsStoredOnce gives a 64 MiB artifact to three jobs.
@@ -327,17 +339,51 @@ func lock(t *testing.T, paths ...string) bool {
 	return true
 }
 
+// TestCollectAfterTheSourceChanged: the user removes a directory in which the job
+// has deleted a file. The mark of the deletion must not be collected with it.
+func TestCollectAfterTheSourceChanged(t *testing.T) {
+	p := newProject(t, map[string]string{"d/deleted": "x", "d/s": "x"}, nil)
+	w := p.job()
+	shell(t, w.project(), "rm d/deleted; touch d/new")
+	must(t, os.RemoveAll(filepath.Join(p.source, "d")))
+	manifest, dst := p.collect(w, "d")
+	if got := paths(manifest); got != "d/ d/new" {
+		t.Errorf("collected %s", got)
+	}
+	assertClean(t, dst)
+}
+
+// TestDescriptorsAreClosed counts the open files before and after the life of
+// workspaces that go well and that fail.
+func TestDescriptorsAreClosed(t *testing.T) {
+	p := newProject(t, map[string]string{"a/b/c": "x"}, func(c *Config) { c.Mask = []string{"a/b/c"} })
+	_, set := p.collect(p.job(), "a")
+	before := len(names(t, "/proc/self/fd"))
+	for range 3 {
+		w := p.job(set)
+		shell(t, w.project(), "mkdir -p a/b/d out; touch a/b/d/e out/f; mkfifo out/p")
+		_, _ = p.collect(w, "a", "out")
+		if _, err := w.Collect(Patterns{Paths: []string{"a"}}, set); err == nil {
+			t.Error("Collect overwrites")
+		}
+		must(t, w.Close())
+	}
+	if after := len(names(t, "/proc/self/fd")); after != before {
+		t.Errorf("%d open files, %d before", after, before)
+	}
+}
+
 func TestCollectDeepTree(t *testing.T) {
 	p := newProject(t, nil, nil)
 	w := p.job()
 	must(t, os.Mkdir(filepath.Join(w.project(), "deep"), 0o755))
 	makeDeep(t, filepath.Join(w.project(), "deep"), 4096)
 	manifest, _ := p.collectDeep(w, "deep")
-	if len(manifest.Warnings) != 1 || !strings.Contains(manifest.Warnings[0], "longer than 4095 bytes") {
+	if len(manifest.Warnings) != 1 || !strings.Contains(manifest.Warnings[0], "deeper than 256 directories") {
 		t.Errorf("warnings %q", manifest.Warnings)
 	}
-	if n := len(manifest.Files); n < 1000 {
-		t.Errorf("only %d directories collected", n)
+	if n := len(manifest.Files); n != maxDepth {
+		t.Errorf("%d directories collected, want %d", n, maxDepth)
 	}
 }
 

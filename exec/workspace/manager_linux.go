@@ -72,7 +72,10 @@ func New(cfg Config) (*Manager, error) {
 		m.mode, m.hidden = modeShared, nil
 		return m, nil
 	}
-	return m, m.prepareOverlay()
+	if err := m.prepareOverlay(); err != nil {
+		return nil, err
+	}
+	return m, nil
 }
 
 // prepareOverlay chooses between overlay and copy, and builds the mask layer.
@@ -82,16 +85,31 @@ func (m *Manager) prepareOverlay() error {
 		err := m.probe(mounter)
 		if err == nil {
 			m.mounter = mounter
-			return m.prepareMask()
+			return errors.Join(m.warnMounts(), m.prepareMask())
 		}
 		failure = errors.Join(failure, err)
 	}
 	m.mode = modeCopy
-	if m.cfg.Warn != nil {
-		reason := strings.ReplaceAll(failure.Error(), "\n", "; ")
-		m.cfg.Warn("no overlay file system can be mounted here: every job gets a copy of the project (" + reason + ")")
-	}
+	reason := strings.ReplaceAll(failure.Error(), "\n", "; ")
+	m.warn("no overlay file system can be mounted here: every job gets a copy of the project (" + reason + ")")
 	return nil
+}
+
+func (m *Manager) warn(msg string) {
+	if m.cfg.Warn != nil {
+		m.cfg.Warn(msg)
+	}
+}
+
+// warnMounts tells of the file systems in the project that an overlay leaves out.
+func (m *Manager) warnMounts() error {
+	points, err := mountsBelow(m.cfg.Source)
+	for _, point := range points {
+		if point != m.cfg.Source {
+			m.warn(fmt.Sprintf("jobs do not see what is mounted at %q", point))
+		}
+	}
+	return err
 }
 
 func (m *Manager) prepareMask() error {

@@ -44,6 +44,10 @@ var overlayMounters = []overlayMounter{
 // would refuse layers that an earlier mount has used.
 var overlayOptions = []string{"redirect_dir=off", "metacopy=off", "index=off"}
 
+// mountSource stands for the device in the mount table, whose other columns would
+// not tell whose mount it is.
+const mountSource = "cic"
+
 // mountFsopen mounts through the new mount API, one call a layer.
 func mountFsopen(o overlay, target string) (err error) {
 	fsfd, err := unix.Fsopen("overlay", unix.FSOPEN_CLOEXEC)
@@ -62,7 +66,7 @@ func mountFsopen(o overlay, target string) (err error) {
 	if err := configDir(fsfd, "workdir", o.work); err != nil {
 		return err
 	}
-	for _, option := range overlayOptions {
+	for _, option := range append([]string{"source=" + mountSource}, overlayOptions...) {
 		key, value, _ := strings.Cut(option, "=")
 		if err := unix.FsconfigSetString(fsfd, key, value); err != nil {
 			return fmt.Errorf("overlay option %s: %w%s", option, err, fsLog(fsfd))
@@ -125,7 +129,7 @@ func mountLegacy(o overlay, target string) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := unix.Mount("overlay", on, "overlay", 0, strings.Join(options, ",")); err != nil {
+	if err := unix.Mount(mountSource, on, "overlay", 0, strings.Join(options, ",")); err != nil {
 		return fmt.Errorf("mount overlay: %w", err)
 	}
 	return nil

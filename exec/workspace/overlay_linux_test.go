@@ -1,6 +1,7 @@
 package workspace
 
 import (
+	"bufio"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -75,11 +77,11 @@ func TestMountReachesOlderNamespace(t *testing.T) {
 	out, err := cmd.StdoutPipe()
 	must(t, err)
 	must(t, cmd.Start())
+	lines := bufio.NewReader(out)
 	line := func() string {
-		var b [64]byte
-		n, err := out.Read(b[:])
+		text, err := lines.ReadString('\n')
 		must(t, err)
-		return strings.TrimSpace(string(b[:n]))
+		return strings.TrimSpace(text)
 	}
 	if got := line(); got != "ready" {
 		t.Fatalf("got %q", got)
@@ -127,7 +129,7 @@ func TestLayersLaterWins(t *testing.T) {
 func TestManyLayers(t *testing.T) {
 	eachMounter(t, func(t *testing.T) {
 		p := newProject(t, map[string]string{"shared": "source", "ignored": "x"}, func(c *Config) { c.Mask = []string{"ignored"} })
-		const count = 620
+		count := p.m.mounter.limit + 10
 		var sets []string
 		for i := range count {
 			dir := filepath.Join(p.store, fmt.Sprint(i))
@@ -268,9 +270,8 @@ func TestViewIsTheKernels(t *testing.T) {
 				w := p.job(sets...)
 				changeTree(t, r, w.project(), 40)
 				want := describe(t, w.project())
-				all := slices.DeleteFunc(want, func(s string) bool { return false })
-				if got := describeView(t, w); !slices.Equal(got, all) {
-					t.Fatalf("view:\n%s\nkernel:\n%s", strings.Join(got, "\n"), strings.Join(all, "\n"))
+				if got := describeView(t, w); !slices.Equal(got, want) {
+					t.Fatalf("view:\n%s\nkernel:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 				}
 				// Twice the same artifacts, although the first take files away.
 				first, dst := p.collect(w, "a", "b/*", "c/**/a", "d")
@@ -278,8 +279,9 @@ func TestViewIsTheKernels(t *testing.T) {
 				if got, want := describeManifest(second), describeManifest(first); !slices.Equal(got, want) {
 					t.Fatalf("the second collection:\n%s\nthe first:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 				}
-				if got := describeView(t, w); !slices.Equal(got, all) {
-					t.Fatalf("after collection:\n%s\nbefore:\n%s", strings.Join(got, "\n"), strings.Join(all, "\n"))
+				assertClean(t, dst)
+				if got := describeView(t, w); !slices.Equal(got, want) {
+					t.Fatalf("after collection:\n%s\nbefore:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 				}
 				// Everything collected is seen by the next job.
 				next := p.job(append(slices.Clone(sets), dst)...)
@@ -336,6 +338,28 @@ func changeTree(t *testing.T, r *rand.Rand, root string, steps int) {
 	}
 }
 
+// TestMountsInTheProject: an overlay leaves them out, and so does a collection.
+func TestMountsInTheProject(t *testing.T) {
+	var warnings []string
+	p := newProject(t, map[string]string{"mnt/below": "x"}, func(c *Config) {
+		must(t, unix.Mount("tmpfs", filepath.Join(c.Source, "mnt"), "tmpfs", 0, ""))
+		writeTree(t, c.Source, map[string]string{"mnt/above": "x"})
+		c.Warn = func(msg string) { warnings = append(warnings, msg) }
+	})
+	if want := fmt.Sprintf("jobs do not see what is mounted at %q", p.source+"/mnt"); !slices.Equal(warnings, []string{want}) {
+		t.Errorf("warnings %q, want %q", warnings, want)
+	}
+	w := p.job()
+	if got := names(t, filepath.Join(w.project(), "mnt")); !slices.Equal(got, []string{"below"}) {
+		t.Errorf("the job sees %q", got)
+	}
+	if manifest, _ := p.collect(w, "mnt"); paths(manifest) != "mnt/ mnt/below" {
+		t.Errorf("collected %s", paths(manifest))
+	}
+}
+
+// BenchmarkMount measures what a job waits for. On a busy machine look at the
+// fastest mount, not at the mean.
 func BenchmarkMount(b *testing.B) {
 	for _, files := range []int{100, 100_000} {
 		b.Run(fmt.Sprint(files), func(b *testing.B) {
@@ -345,16 +369,46 @@ func BenchmarkMount(b *testing.B) {
 				must(b, os.MkdirAll(dir, 0o755))
 				must(b, os.WriteFile(filepath.Join(dir, fmt.Sprint(i)), nil, 0o644))
 			}
-			i := 0
+			best := time.Hour
 			for b.Loop() {
-				i++
-				w, err := p.m.Open(fmt.Sprintf("bench-%d", i))
+				b.StopTimer()
+				p.jobs++
+				w, err := p.m.Open(fmt.Sprintf("bench-%d", p.jobs))
 				must(b, err)
+				b.StartTimer()
+				start := time.Now()
 				must(b, w.Mount(nil))
+				best = min(best, time.Since(start))
 				b.StopTimer()
 				must(b, w.Close())
 				b.StartTimer()
 			}
+			b.ReportMetric(float64(best.Nanoseconds()), "best-ns/op")
+		})
+	}
+}
+
+// BenchmarkCollect collects a directory of 10,000 new files, renamed as a whole
+// or, with an exclude, linked one by one.
+func BenchmarkCollect(b *testing.B) {
+	for name, exclude := range map[string][]string{"rename": nil, "link": {"out/9999"}} {
+		b.Run(name, func(b *testing.B) {
+			p := newProject(b, nil, nil)
+			best := time.Hour
+			for b.Loop() {
+				b.StopTimer()
+				w := p.job()
+				shell(b, w.project(), "mkdir out; cd out; seq 10000 | xargs touch")
+				b.StartTimer()
+				start := time.Now()
+				_, err := w.Collect(Patterns{Paths: []string{"out"}, Exclude: exclude}, filepath.Join(p.store, fmt.Sprint(p.jobs)))
+				must(b, err)
+				best = min(best, time.Since(start))
+				b.StopTimer()
+				must(b, w.Close())
+				b.StartTimer()
+			}
+			b.ReportMetric(float64(best.Nanoseconds()), "best-ns/op")
 		})
 	}
 }

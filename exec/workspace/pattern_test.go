@@ -102,6 +102,9 @@ func TestParsePatternsWarns(t *testing.T) {
 	if len(patterns) != 1 || patterns[0].glob != "ok" {
 		t.Errorf("patterns = %v, want ok alone", patterns)
 	}
+	if globs, warnings := parseExcludes([]string{"a/*", "../x"}); !slices.Equal(globs, []string{"a/*"}) || len(warnings) != 1 {
+		t.Errorf("excludes %q, warnings %q", globs, warnings)
+	}
 	want := []string{
 		`artifact path "/etc" is outside of the project /builds/project: skipped`,
 		`artifact path "" is empty: skipped`,
@@ -138,6 +141,14 @@ func TestFileJSONOfUTF8IsPlain(t *testing.T) {
 	}
 	if got, want := string(data), `{"files":[{"path":"a","mode":420,"type":"file"}],"size":0}`; got != want {
 		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+func TestLiteralPrefix(t *testing.T) {
+	for glob, want := range map[string]string{"a/b/*.o": "a/b", "*": "", "a/b": "a/b", "a/{b,c}/d": "a", `a/\*/b`: "a"} {
+		if got := strings.Join((&pattern{glob: glob}).literalPrefix(), "/"); got != want {
+			t.Errorf("literalPrefix(%q) = %q, want %q", glob, got, want)
+		}
 	}
 }
 

@@ -44,9 +44,14 @@ type selector struct {
 	manifest   *Manifest
 }
 
-// maxPath is the longest path that a program can open by name (PATH_MAX without
-// its NUL). What lies deeper is of no use to a later job.
-const maxPath = unix.PathMax - 1
+const (
+	// maxPath is the longest path that a program can open by name (PATH_MAX without
+	// its NUL). What lies deeper is of no use to a later job.
+	maxPath = unix.PathMax - 1
+	// maxDepth bounds the directories that are open at a time: a job must not use up
+	// the descriptors of the process, which other jobs need.
+	maxDepth = 256
+)
 
 func newSelector(p Patterns, tracked func() (map[string]bool, error)) (*selector, error) {
 	sel := &selector{manifest: &Manifest{Files: []File{}}}
@@ -72,13 +77,14 @@ func newSelector(p Patterns, tracked func() (map[string]bool, error)) (*selector
 }
 
 // walk selects among what is below dir. whole is set if dir itself is selected,
-// and thereby all of it. complete is set if nothing below was left out.
+// and thereby all of it. complete is set if nothing below was left out,
+// not even the mark of a deletion.
 func (sel *selector) walk(dir *stack, whole bool) (items []*item, complete bool, err error) {
-	entries, err := dir.entries()
+	entries, whiteouts, err := dir.entries()
 	if err != nil {
 		return nil, false, err
 	}
-	complete = true
+	complete = !whiteouts
 	for _, e := range entries {
 		it, all, err := sel.entry(dir, e, whole)
 		if err != nil {
@@ -102,9 +108,9 @@ func (sel *selector) entry(dir *stack, e entry, whole bool) (it *item, complete 
 		}
 		return nil, false, nil
 	}
-	if len(path) > maxPath {
+	if len(path) > maxPath || strings.Count(path, "/") >= maxDepth {
 		if selected {
-			sel.manifest.warn(fmt.Sprintf("%.80q…: path longer than %d bytes, not collected", path, maxPath))
+			sel.manifest.warn(fmt.Sprintf("%.80q…: deeper than %d directories or %d bytes, not collected", path, maxDepth, maxPath))
 		}
 		return nil, false, nil
 	}
@@ -231,7 +237,7 @@ func nearestDir(dir *stack, elements []string) (string, error) {
 	if len(elements) == 0 {
 		return dir.path, nil
 	}
-	entries, err := dir.entries()
+	entries, _, err := dir.entries()
 	if err != nil {
 		return "", err
 	}

@@ -74,12 +74,14 @@ func storeDir(dir *stack, it *item, dst int) error {
 	if err != nil {
 		return err
 	}
-	err = store(sub, it.children, fd)
+	// Before a child is moved away, after the last has arrived: both change the time.
+	var st unix.Stat_t
+	err = unix.Fstat(sub.dirs[0].fd, &st)
 	if err == nil {
-		var st unix.Stat_t
-		if err = unix.Fstat(sub.dirs[0].fd, &st); err == nil {
-			err = copyAttributes(fd, &st)
-		}
+		err = store(sub, it.children, fd)
+	}
+	if err == nil {
+		err = copyAttributes(fd, &st)
 	}
 	return errors.Join(err, unix.Close(fd))
 }

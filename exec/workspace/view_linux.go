@@ -27,6 +27,8 @@ const (
 type layer struct {
 	path     string
 	transfer transfer
+	// alone leaves out what is mounted below path, as an overlay does.
+	alone bool
 	// hidden are paths that count as absent in this layer: what the mask layer
 	// does in the kernel, where it lies directly on the source.
 	hidden map[string]bool
@@ -74,7 +76,7 @@ const openDirFlags = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O
 func openStack(layers []*layer) (*stack, error) {
 	s := &stack{}
 	for _, l := range layers {
-		fd, err := openRetry(unix.AT_FDCWD, l.path, openDirFlags)
+		fd, err := l.open()
 		if err != nil {
 			s.close()
 			return nil, fmt.Errorf("open layer %q: %w", l.path, err)
@@ -82,6 +84,19 @@ func openStack(layers []*layer) (*stack, error) {
 		s.dirs = append(s.dirs, openDir{layer: l, fd: fd})
 	}
 	return s, nil
+}
+
+func (l *layer) open() (int, error) {
+	if !l.alone {
+		return openRetry(unix.AT_FDCWD, l.path, openDirFlags)
+	}
+	// A clone of the mount has none of the mounts below.
+	tree, err := cloneTree(l.path, 0)
+	if err != nil {
+		return -1, err
+	}
+	fd, err := openRetry(tree, ".", openDirFlags)
+	return fd, errors.Join(err, unix.Close(tree))
 }
 
 // descend opens a directory of s as found in layers, which must be among those of s.
@@ -126,9 +141,9 @@ func (s *stack) close() {
 	s.dirs = nil
 }
 
-// entries returns the merged directory, sorted by name.
-func (s *stack) entries() ([]entry, error) {
-	var list []entry
+// entries returns the merged directory, sorted by name. whiteouts is set if a
+// layer holds marks of a deletion, which are no entries.
+func (s *stack) entries() (list []entry, whiteouts bool, err error) {
 	index := map[string]int{}
 	for i, d := range s.dirs {
 		err := readDir(d.fd, func(name string, typ uint8) error {
@@ -143,12 +158,13 @@ func (s *stack) entries() ([]entry, error) {
 			return nil
 		})
 		if err != nil && !vanished(err) {
-			return nil, fmt.Errorf("read directory %q of %s: %w", s.path, d.layer.path, err)
+			return nil, false, fmt.Errorf("read directory %q of %s: %w", s.path, d.layer.path, err)
 		}
 	}
+	names := len(list)
 	list = slices.DeleteFunc(list, func(e entry) bool { return len(e.layers) == 0 })
 	slices.SortFunc(list, func(a, b entry) int { return cmp.Compare(a.name, b.name) })
-	return list, nil
+	return list, len(list) < names, nil
 }
 
 // merge brings a name found in s.dirs[i] together with what higher layers have

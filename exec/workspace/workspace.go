@@ -17,7 +17,8 @@ import "slices"
 
 // Config describes the workspaces of a run.
 type Config struct {
-	// Source is the absolute path of the project.
+	// Source is the absolute path of the project. File systems that are mounted
+	// below it are seen by a job only if the project is shared or copied.
 	Source string
 	// Dir is an existing directory for upper layers and mount points. It must not
 	// be inside Source, and should be on the same file system as the artifacts.
@@ -32,7 +33,8 @@ type Config struct {
 	// Tracked returns the paths that git tracks in Source, for
 	// [Patterns].Untracked. It is called at most once. Nil: not a git repository.
 	Tracked func() (map[string]bool, error)
-	// Warn is told once of a fall-back, such as a copy where overlay cannot be had.
+	// Warn, if not nil, is told of what a user would not expect, such as a copy
+	// where overlay cannot be had. It is called within New only.
 	Warn func(msg string)
 }
 

@@ -239,7 +239,7 @@ func (w *Workspace) view() []*layer {
 	for _, l := range w.layers {
 		layers = append(layers, &layer{path: l, transfer: transferLink})
 	}
-	return append(layers, &layer{path: w.m.cfg.Source, transfer: transferCopy, hidden: w.m.hidden})
+	return append(layers, &layer{path: w.m.cfg.Source, transfer: transferCopy, hidden: w.m.hidden, alone: true})
 }
 
 // Close unmounts and removes everything but what was collected. Nothing of the

@@ -167,16 +167,18 @@ func TestCopyReplacedByLink(t *testing.T) {
 }
 
 func TestShared(t *testing.T) {
-	p := newProject(t, map[string]string{"a": "source", "dist/old": "x"}, func(c *Config) {
+	// What the user has mounted in the project is seen, and survives. All is shared,
+	// as systemd does it: mounts and unmounts spread to every copy that is a peer.
+	p := newProject(t, nil, func(c *Config) {
 		c.Shared, c.Mask = true, []string{"dist/"}
+		inner := filepath.Join(c.Source, "mnt")
+		for _, at := range []string{c.Source, inner} {
+			must(t, os.MkdirAll(at, 0o755))
+			must(t, unix.Mount("tmpfs", at, "tmpfs", 0, ""))
+			must(t, unix.Mount("", at, "", unix.MS_SHARED, ""))
+		}
+		writeTree(t, c.Source, map[string]string{"a": "source", "dist/old": "x", "mnt/in": "inner"})
 	})
-	// What the user has mounted in the project is seen, and survives.
-	inner := filepath.Join(p.source, "mnt")
-	must(t, os.Mkdir(inner, 0o755))
-	must(t, unix.Mount("tmpfs", inner, "tmpfs", 0, ""))
-	must(t, unix.Mount("", inner, "", unix.MS_SHARED, ""))
-	t.Cleanup(func() { must(t, UnmountAll(inner)) })
-	writeTree(t, inner, map[string]string{"in": "inner"})
 
 	one := p.job()
 	shell(t, one.project(), "echo -n shared >undeclared; mkdir out; echo -n 1 >out/x; mkfifo out/fifo")
