@@ -286,6 +286,7 @@ func FuzzCompile(f *testing.F) {
 	f.Add([]byte("j: {script: [x]}"))
 	f.Add(largePipeline(5))
 	f.Add([]byte("variables: {A: $B, B: $A$CI_COMMIT_SHA}\nj: {image: $A, script: ['echo $A'], cache: {key: $B, paths: [$A]}}"))
+	f.Add([]byte("  0b_0:  ?  00II"))
 	f.Add([]byte("a: {needs: [b], script: x}\nb: {needs: [a], script: x, parallel: 3}"))
 	f.Add([]byte("a: {stage: .pre, script: x, rules: [{if: $A =~ $B, when: never}]}\nb: {only: [/x/i@y], script: x}"))
 	f.Fuzz(func(t *testing.T, data []byte) {
