@@ -280,6 +280,20 @@ func (p *parser) nestedColon() *Error {
 
 // unexpected is the error of a token that cannot stand where it does.
 func (p *parser) unexpected(t *tok) *Error {
+	last := &tok{}
+	if p.i > 0 {
+		last = &p.toks[p.i-1]
+	}
+	switch {
+	case t.kind == tokenColon && last.kind == tokenPlain && last.endLine > last.line:
+		// A line without colon and the key below it have been read as one text.
+		first := []rune(p.src.line(last.line))[last.col-1:]
+		e := p.fail(CodeSyntax, last, "%s is no key: a colon is missing", quoted(strings.TrimSpace(string(first))))
+		e.Len = len(first)
+		return e
+	case last.kind == tokenBlock && t.first && t.kind != tokenEOF:
+		return p.blockEnd(t.line)
+	}
 	switch t.kind {
 	case tokenInvalid:
 		return p.invalid(t)

@@ -163,6 +163,7 @@ func (s *scanner) convert() {
 		t.afterComment, s.comment = s.comment, false
 		switch {
 		case t.kind == tokenInvalid:
+			t.line = min(t.line, len(s.src.lines)) // the lexer may have lost count
 			s.invalidLine = t.line
 		case t.line == s.invalidLine:
 		case s.place(&t):
@@ -201,7 +202,6 @@ func (s *scanner) token(i int) (t tok, origin string, last int) {
 		t.literal = r.Type == token.LiteralType
 		i = s.endOfBlock(i) // its text is read from the source by blockText
 	case tokenInvalid:
-		t.line = min(t.line, len(s.src.lines))
 		t.text = r.Error
 		if r.Type == token.DirectiveType {
 			t.text = `'%' is a reserved character`
