@@ -282,23 +282,34 @@ func checkPlan(w io.Writer, dir string, r *compile.Result) error {
 		}
 	}
 	if stale > 0 {
-		return &exitError{code: exitFailed, err: fmt.Errorf("the plan in %s is stale: %s differ", dir, count(stale, "file")),
+		verb := "differ"
+		if stale == 1 {
+			verb = "differs"
+		}
+		return &exitError{code: exitFailed, err: fmt.Errorf("the plan in %s is stale: %s %s", dir, count(stale, "file"), verb),
 			help: "cic compile -o " + dir}
 	}
 	return nil
 }
 
 // readPlanFiles reads the files of a plan directory by path; a directory that
-// does not exist holds none.
+// does not exist holds none. Links are refused where the executor refuses them.
 func readPlanFiles(dir string) (map[string][]byte, error) {
 	files := map[string][]byte{}
+	if info, err := os.Lstat(filepath.Join(dir, "jobs")); err == nil && !info.IsDir() {
+		return nil, fmt.Errorf("%s is not a directory", filepath.Join(dir, "jobs"))
+	}
 	for _, pattern := range []string{"plan.json", "plan.map.json", "jobs/*"} {
 		names, err := fs.Glob(os.DirFS(dir), pattern)
 		if err != nil {
 			return nil, err
 		}
 		for _, name := range names {
-			if files[name], err = readRegular(filepath.Join(dir, filepath.FromSlash(name))); err != nil {
+			file := filepath.Join(dir, filepath.FromSlash(name))
+			if info, err := os.Lstat(file); err == nil && !info.Mode().IsRegular() {
+				return nil, fmt.Errorf("%s is not a regular file", file)
+			}
+			if files[name], err = readRegular(file); err != nil {
 				return nil, err
 			}
 		}

@@ -1,6 +1,8 @@
 package cmd
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -115,5 +117,27 @@ func openRevision(c *cli.Context, arg string) (*revision, error) {
 	for _, w := range warnings {
 		fmt.Fprintf(c.App.ErrWriter, "cic: warning: %s: %s\n", arg, w)
 	}
-	return &revision{decoded, func(name string) ([]byte, error) { return show(path.Join(dir, name)) }}, nil
+	return &revision{decoded, func(name string) ([]byte, error) {
+		text, err := show(path.Join(dir, name))
+		if err != nil {
+			return nil, err
+		}
+		return text, checkScript(decoded, name, text)
+	}}, nil
+}
+
+// checkScript makes sure that a script is the plan's, as [plan.Dir.Script] does
+// for files: what a reviewer reads must be what would run.
+func checkScript(p *plan.Plan, name string, text []byte) error {
+	sum := sha256.Sum256(text)
+	got := hex.EncodeToString(sum[:])
+	for i := range p.Jobs {
+		for _, s := range []*plan.Script{&p.Jobs[i].Script, p.Jobs[i].AfterScript} {
+			if s != nil && s.Path == name && s.SHA256 != got {
+				return &plan.IntegrityError{File: name, Want: s.SHA256, Got: got,
+					Reason: "changed since the plan was made", Help: "compile the pipeline again"}
+			}
+		}
+	}
+	return nil
 }

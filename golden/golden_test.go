@@ -39,7 +39,19 @@ func TestCompile(t *testing.T) {
 		Dir:                 ".",
 		UpdateScripts:       *update,
 		RequireExplicitExec: true,
+		Setup:               gitIdentity,
+		Cmds:                commands(),
 	})
+}
+
+// gitIdentity lets scripts commit, on any machine in the same way.
+func gitIdentity(env *testscript.Env) error {
+	env.Setenv("GIT_CONFIG_NOSYSTEM", "1")
+	env.Setenv("GIT_AUTHOR_NAME", "A")
+	env.Setenv("GIT_AUTHOR_EMAIL", "a@example.com")
+	env.Setenv("GIT_COMMITTER_NAME", "A")
+	env.Setenv("GIT_COMMITTER_EMAIL", "a@example.com")
+	return nil
 }
 
 // TestScriptsParse checks that the shell a golden script is for can read it.

@@ -48,12 +48,7 @@ func TestRun(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("CIC_STATE_DIR", state)
 			env.Setenv("IMAGES", images)
-			env.Setenv("GIT_CONFIG_NOSYSTEM", "1")
-			env.Setenv("GIT_AUTHOR_NAME", "A")
-			env.Setenv("GIT_AUTHOR_EMAIL", "a@example.com")
-			env.Setenv("GIT_COMMITTER_NAME", "A")
-			env.Setenv("GIT_COMMITTER_EMAIL", "a@example.com")
-			return nil
+			return gitIdentity(env)
 		},
 		Condition: func(cond string) (bool, error) {
 			if cond == "article" {
@@ -61,10 +56,7 @@ func TestRun(t *testing.T) {
 			}
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
-		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"article": article,
-			"overlap": overlap,
-		},
+		Cmds: commands(),
 	})
 }
 
