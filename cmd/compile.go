@@ -112,11 +112,24 @@ func compileProject(c *cli.Context, file string) (*project, *compile.Result, err
 		return nil, nil, err
 	}
 	result, diagnostics := compile.Compile(o)
+	for _, d := range diagnostics {
+		// To leave nothing to run is not a fault of the pipeline: GitLab makes none
+		// then. The caller says what it means for him.
+		if d.Code == compile.CodeNoJobs {
+			d.Severity = syntax.SeverityWarning
+		}
+	}
 	if err := printDiagnostics(c.App.ErrWriter, diagnostics, name, data); err != nil {
 		return nil, nil, err
 	}
+	if result == nil {
+		return nil, nil, errNoJobs
+	}
 	return p, result, nil
 }
+
+// errNoJobs says that there is nothing to compile or to run for this ref.
+var errNoJobs = &exitError{code: exitInvalid, err: errors.New("there is no job to compile a plan of")}
 
 func refOptions(c *cli.Context, p *project, o *compile.Options) error {
 	switch {

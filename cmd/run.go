@@ -1,6 +1,8 @@
 package cmd
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -24,6 +26,10 @@ func runCommand() *cli.Command {
 				file, jobs = jobs[0], jobs[1:]
 			}
 			p, result, err := compileProject(c, file)
+			if errors.Is(err, errNoJobs) {
+				fmt.Fprintln(c.App.Writer, "No jobs to run.")
+				return nil
+			}
 			if err != nil {
 				return err
 			}
