@@ -51,22 +51,22 @@ func Parse(file string, data []byte) (*Node, ErrorList) {
 	return root, p.errs
 }
 
-// documents splits tokens at document markers. Each document has a token at
-// least, and ends with a tokenEOF.
+// documents splits tokens at document markers, which it replaces by tokenEOF: the
+// last token of each document.
 func documents(toks []tok) [][]tok {
 	var docs [][]tok
-	start := 0
+	start, marked := 0, false
 	for i := range toks {
-		switch toks[i].kind {
-		case tokenDocStart, tokenDocEnd, tokenEOF:
-			if i > start {
-				docs = append(docs, append(toks[start:i:i], tok{kind: tokenEOF, first: true, line: toks[i].line}))
-			} else if toks[i].kind != tokenDocEnd && i > 0 && toks[i-1].kind == tokenDocStart {
-				// An empty document: null.
-				docs = append(docs, []tok{{kind: tokenEOF, first: true, line: toks[i].line}})
-			}
-			start = i + 1
+		kind := toks[i].kind
+		if kind != tokenDocStart && kind != tokenDocEnd && kind != tokenEOF {
+			continue
 		}
+		// What has no token is a document only behind "---": a null.
+		if i > start || marked && kind != tokenEOF {
+			docs = append(docs, toks[start:i+1])
+		}
+		toks[i] = tok{kind: tokenEOF, first: true, line: toks[i].line}
+		start, marked = i+1, kind == tokenDocStart
 	}
 	return docs
 }

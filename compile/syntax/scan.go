@@ -272,7 +272,10 @@ func (s *scanner) add(t tok) {
 // does not begin there, the lexer has gone astray, and the result is false.
 func (s *scanner) place(t *tok) bool {
 	if s.runesLine != t.line {
-		s.runes, s.runesLine = []rune(s.src.line(t.line)), t.line
+		s.runesLine, s.runes = t.line, s.runes[:0]
+		for _, r := range s.src.line(t.line) {
+			s.runes = append(s.runes, r)
+		}
 	}
 	at := 0
 	if t.line == s.endLine {
