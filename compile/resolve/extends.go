@@ -31,6 +31,7 @@ type extender struct {
 	entries map[string]*entry
 	errs    *syntax.ErrorList
 	merged  int
+	large   bool // reported
 	// path are the entries being resolved, each a base of the one before.
 	path []*entry
 }
@@ -111,9 +112,6 @@ func (x *extender) resolve(e *entry) {
 	}
 	e.value = x.merge(result, without(e.value, "extends"))
 	e.state = resolved
-	if x.merged > MaxMerged {
-		x.tooLarge(e)
-	}
 }
 
 // names returns the names that extends holds, and whether they all are names.
@@ -149,6 +147,7 @@ func (x *extender) base(e *entry, name *syntax.Node) *entry {
 	base := x.entries[name.Value]
 	switch {
 	case x.merged > MaxMerged:
+		x.tooLarge(e)
 		return nil
 	case base == nil:
 		x.unknown(e, name)
@@ -257,11 +256,10 @@ func (x *extender) tooDeep(e *entry) {
 
 // tooLarge reports that the bound of merged entries is passed, once.
 func (x *extender) tooLarge(e *entry) {
-	for _, err := range *x.errs {
-		if err.Code == CodeExtendsTooLarge {
-			return
-		}
+	if x.large {
+		return
 	}
+	x.large = true
 	x.errs.Add(CodeExtendsTooLarge, e.key.Pos, len([]rune(e.key.Raw)),
 		fmt.Sprintf("the file's extends merge more than %d entries", MaxMerged))
 }

@@ -179,7 +179,7 @@ func (p *parser) applyTag(n *Node, t *tok) *Error {
 			e.Help = "write it as !reference [job, keyword]"
 			return e
 		}
-		n.Kind = Reference
+		n.Kind, n.Pos = Reference, p.pos(t)
 		return nil
 	case tag == "!" && n.IsScalar():
 		kind = String
