@@ -38,8 +38,9 @@ type sandbox struct {
 	// spec is kept for its process, as which others can be started.
 	spec      *oci.Spec
 	container client.Container
-	// task is the next or the current program; nil before and after.
+	// task is for the next program, or was for the last one if ran is set.
 	task client.Task
+	ran  bool
 	out  *output
 	// tasks counts those made so far.
 	tasks int
@@ -152,7 +153,7 @@ func (s *sandbox) newTask(ctx context.Context) error {
 	if err != nil {
 		return s.taskError(err)
 	}
-	s.task = task
+	s.task, s.ran = task, false
 	return nil
 }
 

@@ -51,6 +51,7 @@ func (s *sandbox) Run(ctx context.Context, p exec.Program, out io.Writer) (exitC
 	go func() { copied <- s.out.copy(out) }()
 	start, cancel := context.WithTimeout(detached, createTimeout)
 	defer cancel()
+	s.ran = true
 	if err := s.task.Start(start); err != nil {
 		return 0, errors.Join(s.taskError(err), s.out.finish(0), <-copied)
 	}
@@ -62,17 +63,13 @@ func (s *sandbox) Run(ctx context.Context, p exec.Program, out io.Writer) (exitC
 		err = systemError("containerd may have ended; see its log", fmt.Errorf("wait for the job's process: %w", err))
 	}
 	// All processes are gone with the first, as their PID namespace is. What is left
-	// in the FIFO arrives at once, unless the shim hangs.
+	// in the FIFO arrives at once, unless the shim hangs. The task is removed later:
+	// that takes longer than all the rest here, and others may wait for this job.
 	err = errors.Join(err, s.out.finish(drainTimeout), <-copied)
-	deleted, cancel := context.WithTimeout(detached, closeTimeout)
-	defer cancel()
-	if err := errors.Join(err, s.deleteTask(deleted)); err != nil {
-		return int(status.ExitCode()), err
+	if err == nil && stopped {
+		err = context.Cause(ctx)
 	}
-	if stopped {
-		return int(status.ExitCode()), context.Cause(ctx)
-	}
-	return int(status.ExitCode()), nil
+	return int(status.ExitCode()), err
 }
 
 // prepare writes the program where the container sees it, and makes sure that
@@ -93,11 +90,16 @@ func (s *sandbox) prepare(ctx context.Context, p exec.Program) error {
 	if err != nil {
 		return systemError("", fmt.Errorf("write the job's program: %w", err))
 	}
-	if s.task != nil {
+	if s.task != nil && !s.ran {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, createTimeout)
 	defer cancel()
+	if s.task != nil {
+		if err := s.deleteTask(ctx); err != nil {
+			return err
+		}
+	}
 	if ctx, err = s.r.leased(ctx); err != nil {
 		return systemError("", err)
 	}
