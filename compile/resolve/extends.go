@@ -131,7 +131,7 @@ func (x *extender) names(e *entry, extends *syntax.Node) ([]*syntax.Node, bool) 
 			ok = false
 		} else if item.Kind != syntax.String {
 			err := x.errs.Add(CodeExtendsType, item.Pos, len(item.Raw),
-				fmt.Sprintf("extends takes the name of a job or a list of names, not a %s", item.Kind))
+				fmt.Sprintf("extends takes the name of a job or a list of names, not %s", item.Kind.WithArticle()))
 			err.Job = e.key.Value
 			ok = false
 		}
@@ -157,7 +157,7 @@ func (x *extender) base(e *entry, name *syntax.Node) *entry {
 		return nil
 	case base.value.Kind != syntax.Mapping:
 		err := x.errs.Add(CodeBaseNotMapping, name.Pos, len(name.Raw),
-			fmt.Sprintf("%q extends %q, which is a %s, not a mapping", e.key.Value, name.Value, base.value.Kind))
+			fmt.Sprintf("%q extends %q, which is %s, not a mapping", e.key.Value, name.Value, base.value.Kind.WithArticle()))
 		err.Notes = []syntax.Note{{Pos: base.key.Pos, Msg: "defined here"}}
 		err.Job = e.key.Value
 		return nil

@@ -99,9 +99,9 @@ func TestDiagnostics(t *testing.T) {
 		{"two unknown bases", "j: {extends: [q, w]}", []string{`1:15 CIC2005 "j" extends "q", which does not exist`, `1:18 CIC2005 "j" extends "w", which does not exist`}},
 		{"no cascade", "j: {extends: q}\nk: {extends: j}\nl: {extends: k}", []string{`1:14 CIC2005 "j" extends "q", which does not exist`}},
 		{"base is a list", ".a: [x]\nj: {extends: .a}", []string{`2:14 CIC2006 "j" extends ".a", which is a list, not a mapping | 1:1 defined here`}},
-		{"base is null", ".a:\nj: {extends: .a}", []string{`2:14 CIC2006 "j" extends ".a", which is a null, not a mapping | 1:1 defined here`}},
+		{"base is null", ".a:\nj: {extends: .a}", []string{`2:14 CIC2006 "j" extends ".a", which is null, not a mapping | 1:1 defined here`}},
 		{"mapping", "j: {extends: {a: b}}", []string{`1:14 CIC2004 extends takes the name of a job or a list of names, not a mapping`}},
-		{"number", "1: {x: 1}\nj: {extends: 1}", []string{`2:14 CIC2004 extends takes the name of a job or a list of names, not a integer`}},
+		{"number", "1: {x: 1}\nj: {extends: 1}", []string{`2:14 CIC2004 extends takes the name of a job or a list of names, not an integer`}},
 		{"nested list", "j: {extends: [[a]]}", []string{`1:15 CIC2004 extends takes the name of a job or a list of names, not a list`}},
 		{"itself", "j: {extends: j}", []string{`1:14 CIC2007 extends goes in a circle: j -> j`}},
 		{"cycle, found from outside", "a: {extends: d}\nb: {extends: c}\nc: {extends: [e, d]}\nd: {extends: b}\ne: {x: 1}", []string{

@@ -181,7 +181,7 @@ func (p *parser) keyKind(key *Node, t *tok) *Error {
 	if key.IsScalar() {
 		return nil
 	}
-	return p.fail(CodeKeyNotScalar, t, "a key is a name, not a %s", key.Kind)
+	return p.fail(CodeKeyNotScalar, t, "a key is a name, not %s", key.Kind.WithArticle())
 }
 
 // blockList reads the list whose dashes stand in column col.

@@ -29,6 +29,12 @@ func (p *parser) blockText(t *tok, min int) *Error {
 			return p.blockEnd(t.endLine + i + 1)
 		}
 	}
+	if s.end == 0 && next.kind == tokenPlain && strings.HasPrefix(next.text, "-") {
+		// The lexer has taken the list item behind it for text.
+		e := p.fail(CodeSyntax, t, "an empty block of text before a list item is not supported")
+		e.Help = `write "" instead`
+		return e
+	}
 	if next.line <= t.endLine && next.kind != tokenEOF {
 		return p.blockEnd(next.line)
 	}

@@ -75,9 +75,9 @@ func (b *mappingBuilder) merge(key, value *Node) *Error {
 	for i := len(maps) - 1; i >= 0; i-- {
 		if maps[i].Kind != Mapping {
 			e := &Error{Code: CodeMergeValue, Pos: key.Pos, Len: 2,
-				Msg: fmt.Sprintf(`"<<" merges mappings, but its value is a %s`, value.Kind)}
+				Msg: fmt.Sprintf(`"<<" merges mappings, but its value is %s`, value.Kind.WithArticle())}
 			if value.Kind == Sequence {
-				e.Msg = fmt.Sprintf(`"<<" merges mappings, but item %d of its list is a %s`, i+1, maps[i].Kind)
+				e.Msg = fmt.Sprintf(`"<<" merges mappings, but item %d of its list is %s`, i+1, maps[i].Kind.WithArticle())
 			}
 			return e
 		}

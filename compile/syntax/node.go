@@ -47,6 +47,18 @@ var kindNames = [...]string{"null", "boolean", "integer", "float", "string", "ma
 // String returns the name of the kind as diagnostics use it.
 func (k Kind) String() string { return kindNames[k] }
 
+// WithArticle returns the name of the kind as a sentence needs it: "a list", "an
+// integer", "null".
+func (k Kind) WithArticle() string {
+	switch k {
+	case Null:
+		return k.String()
+	case Int:
+		return "an " + k.String()
+	}
+	return "a " + k.String()
+}
+
 // Node is a resolved YAML value: anchors, aliases and merge keys are gone, each
 // scalar has its type. A node may be shared by several parents (an alias), so
 // no pass may change a node that it did not make.

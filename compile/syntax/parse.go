@@ -182,7 +182,7 @@ func (p *parser) unusualRoot() *Node {
 		e = p.fail(CodeEmpty, t, "the file holds no pipeline: it is empty")
 		e.Help = example
 	case e == nil && n.Kind != Mapping:
-		e = p.fail(CodeNotMapping, t, "a pipeline is a mapping of job names to jobs, but this file is a %s", n.Kind)
+		e = p.fail(CodeNotMapping, t, "a pipeline is a mapping of job names to jobs, but this file is %s", n.Kind.WithArticle())
 		e.Help = example
 	}
 	if e != nil {

@@ -147,12 +147,12 @@ func TestParseDiagnostics(t *testing.T) {
 		{"alias before anchor", "a: *x\nb: &x 1\n", []string{`1:4 CIC1010 no anchor "&x" is defined above this alias`}},
 		{"recursive alias", "a: &x [*x]\n", []string{`1:8 CIC1011 the alias "*x" stands inside of the value that it names | 1:4 the value begins here`}},
 		{"recursive merge", "a: &x\n  <<: *x\n", []string{`2:7 CIC1011 the alias "*x" stands inside of the value that it names | 1:4 the value begins here`}},
-		{"merge of a list", "a:\n  <<: [1]\n", []string{`2:3 CIC1013 "<<" merges mappings, but item 1 of its list is a integer`}},
-		{"merge of null", "a:\n  <<:\n", []string{`2:3 CIC1013 "<<" merges mappings, but its value is a null`}},
+		{"merge of a list", "a:\n  <<: [1]\n", []string{`2:3 CIC1013 "<<" merges mappings, but item 1 of its list is an integer`}},
+		{"merge of null", "a:\n  <<:\n", []string{`2:3 CIC1013 "<<" merges mappings, but its value is null`}},
 		{"key in brackets", "a:\n  ? [x]\n  : y\n", []string{"2:3 CIC1014 a key is a name, not a list"}},
 		{"unknown tag", "a: !!python/object x\n", []string{`1:4 CIC1015 unknown tag "!!python/object"`}},
 		{"reference without list", "a: !reference x\n", []string{"1:4 CIC1015 !reference needs a list of names, not a string"}},
-		{"tag that does not fit", "a: !!int x\n", []string{"1:4 CIC1015 the tag !!int does not fit a value of type string"}},
+		{"tag that does not fit", "a: !!int x\n", []string{"1:4 CIC1015 the tag !!int does not fit a string"}},
 		{"date", "a: 2024-01-31\n", []string{"1:4 CIC1016 the date 2024-01-31 must be in quotes"}},
 		{"time", "a: 2024-01-31 10:00:00\n", []string{"1:4 CIC1016 the date 2024-01-31 10:00:00 must be in quotes"}},
 		{"symbol", "a: :foo\n", []string{`1:4 CIC1019 ":foo" is read as the symbol "foo": the colon is dropped`}},
@@ -160,6 +160,7 @@ func TestParseDiagnostics(t *testing.T) {
 		{"spec header", "spec:\n  inputs: {}\n---\na: x\n", []string{`1:1 CIC2001 "spec" is not supported yet`}},
 		{"comment inside of text", "a: x\n  -y\n  # c\n  z\n", []string{`4:3 CIC1007 unexpected text "z"`}},
 		{"block behind text", "a: |x\n  y\n", []string{`1:4 CIC1007 text behind "|" or ">" on the same line`}},
+		{"empty block before an item", "a:\n  - |\n\n  - x\n", []string{"2:5 CIC1007 an empty block of text before a list item is not supported"}},
 		{"block indentation", "a:\n  b: |\n      x\n    y\n  c: z\n", []string{"4:5 CIC1007 wrong indentation in a block of text"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

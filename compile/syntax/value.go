@@ -175,7 +175,7 @@ func (p *parser) applyTag(n *Node, t *tok) *Error {
 	switch {
 	case tag == "!reference":
 		if n.Kind != Sequence || len(n.Items) == 0 {
-			e := p.fail(CodeTag, t, "!reference needs a list of names, not a %s", n.Kind)
+			e := p.fail(CodeTag, t, "!reference needs a list of names, not %s", n.Kind.WithArticle())
 			e.Help = "write it as !reference [job, keyword]"
 			return e
 		}
@@ -201,5 +201,5 @@ func (p *parser) applyTag(n *Node, t *tok) *Error {
 			return nil
 		}
 	}
-	return p.fail(CodeTag, t, "the tag %s does not fit a value of type %s", tag, n.Kind)
+	return p.fail(CodeTag, t, "the tag %s does not fit %s", tag, n.Kind.WithArticle())
 }
