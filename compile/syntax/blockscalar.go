@@ -12,7 +12,8 @@ func (p *parser) blockText(t *tok, min int) *Error {
 		return p.fail(CodeSyntax, t, "a block of text cannot begin inside of brackets")
 	}
 	chomp := ' '
-	for _, r := range []rune(p.src.line(t.line))[t.col:] {
+	line := []rune(p.src.line(t.line))
+	for _, r := range line[min(t.col, len(line)):] {
 		if r == '+' || r == '-' {
 			chomp = r
 		} else if r >= '1' && r <= '9' {
