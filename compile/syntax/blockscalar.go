@@ -4,9 +4,9 @@ import "strings"
 
 // blockText reads the text of the block scalar with header t from the source,
 // and checks that the lexer found its end in the same place. The lexer's own
-// value lacks white space at the end of some texts. min is the least column that
+// value lacks white space at the end of some texts. least is the least column that
 // the text may have.
-func (p *parser) blockText(t *tok, min int) *Error {
+func (p *parser) blockText(t *tok, least int) *Error {
 	s := blockScanner{lines: p.src.lines, at: t.line, endsInBreak: strings.HasSuffix(p.src.text, "\n")}
 	if p.flow > 0 {
 		return p.fail(CodeSyntax, t, "a block of text cannot begin inside of brackets")
@@ -17,12 +17,12 @@ func (p *parser) blockText(t *tok, min int) *Error {
 		if r == '+' || r == '-' {
 			chomp = r
 		} else if r >= '1' && r <= '9' {
-			s.indent = max(min-2, 0) + int(r-'0')
+			s.indent = max(least-2, 0) + int(r-'0')
 		} else {
 			break
 		}
 	}
-	t.text = s.text(max(min-1, 0), t.literal, chomp)
+	t.text = s.text(max(least-1, 0), t.literal, chomp)
 	t.endLine = max(s.end, t.line)
 	next := p.peek()
 	for i, text := range s.lines[t.endLine:max(t.endLine, next.line-1)] {
