@@ -119,8 +119,21 @@ func usageError(c *cli.Context, err error, _ bool) error {
 func settle(commands []*cli.Command) {
 	for _, c := range commands {
 		c.OnUsageError, c.HideHelpCommand = usageError, true
+		if action := c.Action; action != nil {
+			c.Action = func(c *cli.Context) error { return systemByDefault(action(c)) }
+		}
 		settle(c.Subcommands)
 	}
+}
+
+// systemByDefault gives an error of a command that has no exit code yet, such
+// as one of writing its output, that of the system.
+func systemByDefault(err error) error {
+	var e *exitError
+	if err == nil || errors.As(err, &e) {
+		return err
+	}
+	return fail(exitSystem, err)
 }
 
 // flagsFirst moves the flags of a subcommand before its arguments: urfave/cli

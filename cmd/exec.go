@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -93,13 +94,14 @@ func execute(c *cli.Context, p *project, dir *exec.RunDir, pl *plan.Plan, script
 	ctx, kill, stop := onSignals(c.Context, c.App.ErrWriter)
 	defer stop()
 	out := c.App.Writer
+	view := exec.NewTextView(out, colorTerminal(out))
 	e := &exec.Executor{
 		Now:       time.Now,
 		Jobs:      c.Int("jobs"),
 		Variables: p.facts,
 		RunDir:    dir,
 		Kill:      kill,
-		Observer:  exec.NewTextView(out, colorTerminal(out)).Observe,
+		Observer:  view.Observe,
 	}
 	var result *exec.Result
 	if dir == nil {
@@ -108,8 +110,16 @@ func execute(c *cli.Context, p *project, dir *exec.RunDir, pl *plan.Plan, script
 	} else {
 		result, err = executeInContainers(ctx, c, p, e, pl, scripts)
 	}
+	select {
+	case <-kill: // the view may still be at work
+	default:
+		// A reader that has seen enough (cic exec plan | head) is no trouble.
+		if viewErr := view.Err(); viewErr != nil && !errors.Is(viewErr, syscall.EPIPE) {
+			warner(c.App.ErrWriter)(fmt.Sprintf("not all of the run could be printed: %v", viewErr))
+		}
+	}
 	if code, ok := signalCode(ctx, result, err); ok {
-		return &exitError{code: code}
+		return &exitError{code: code, err: unlessCanceled(err)}
 	}
 	if err != nil {
 		return execError(err)
@@ -130,6 +140,16 @@ func signalCode(ctx context.Context, result *exec.Result, err error) (int, bool)
 		return 0, false
 	}
 	return sig.exitCode(), true
+}
+
+// unlessCanceled is err, but nil if it only says that a signal was heeded, which
+// the user knows.
+func unlessCanceled(err error) error {
+	var e *exec.Error
+	if errors.As(err, &e) && e.Class == exec.ClassCanceled {
+		return nil
+	}
+	return err
 }
 
 // checkSupported refuses, or with a flag warns about, what the plan holds and

@@ -42,7 +42,12 @@ func onSignals(parent context.Context, stderr io.Writer) (ctx context.Context, k
 	killed := make(chan struct{})
 	done := make(chan struct{})
 	signals := make(chan os.Signal, 3)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
+		// What the caller ignores (nohup, a shell's background job) stays ignored.
+		if !signal.Ignored(sig) {
+			signal.Notify(signals, sig)
+		}
+	}
 	// A closed stdout (cic exec | head) must give a write error, which is dealt
 	// with, and not end the process. Notify, unlike Ignore, is not inherited.
 	pipe := make(chan os.Signal, 1)
