@@ -38,7 +38,7 @@ func imageLoad(c *cli.Context) error {
 		for _, file := range c.Args().Slice() {
 			names, err := r.LoadImage(c.Context, file, c.String("name"))
 			if err != nil {
-				return fail(exitSystem, fmt.Errorf("%s: %w", file, err))
+				return execError(err)
 			}
 			for _, name := range names {
 				fmt.Fprintln(c.App.Writer, "loaded", name)
@@ -72,7 +72,7 @@ func imageRemove(c *cli.Context) error {
 	return withRuntime(c, func(r *containerd.Runtime) error {
 		for _, name := range c.Args().Slice() {
 			if err := r.RemoveImage(c.Context, name); err != nil {
-				return fail(exitSystem, fmt.Errorf("%s: %w", name, err))
+				return execError(err)
 			}
 		}
 		return nil

@@ -78,7 +78,8 @@ type Program struct {
 	// Name is script or after_script.
 	Name string
 	Body []byte
-	// Shell is sh or bash, looked up in the sandbox.
+	// Shell is sh or bash, looked up in the sandbox; where there is no bash, sh runs
+	// the program, and the output begins by saying so.
 	Shell string
 	// Env holds NAME=value, over Spec.Env.
 	Env   []string

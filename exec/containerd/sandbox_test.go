@@ -319,6 +319,20 @@ func TestFlood(t *testing.T) {
 	}
 }
 
+func TestShellFallback(t *testing.T) {
+	r := open(t, nil)
+	s := setup(t, r, job{plan: plan.Job{Script: plan.Script{Shell: "bash"}}})
+	p := program("[[ a = a ]] && echo yes")
+	p.Shell = "bash"
+	var out bytes.Buffer
+	if code, err := s.Run(t.Context(), p, &out); code != 0 || err != nil {
+		t.Errorf("exit code %d, %v", code, err)
+	}
+	if want := "cic: image cic.test/base:1 has no bash: /bin/sh runs the script\nyes\n"; out.String() != want {
+		t.Errorf("got %q, want %q", out.String(), want)
+	}
+}
+
 func TestSetupErrors(t *testing.T) {
 	r := open(t, nil)
 	for _, test := range []struct {
@@ -328,8 +342,6 @@ func TestSetupErrors(t *testing.T) {
 		want  string
 	}{
 		{"no sh", job{image: emptyImage}, exec.ClassConfig, `image cic.test/no-shell:1 has no shell "sh"; cic needs a POSIX sh`},
-		{"no bash", job{plan: plan.Job{Script: plan.Script{Shell: "bash"}}}, exec.ClassConfig, `image cic.test/base:1 has no shell "bash"`},
-		{"no bash for after_script", job{plan: plan.Job{AfterScript: &plan.Script{Shell: "bash"}}}, exec.ClassConfig, `has no shell "bash"`},
 		{"no user", job{plan: plan.Job{Image: plan.Image{User: "nobody"}}}, exec.ClassConfig, `no user "nobody"`},
 		{"no group", job{plan: plan.Job{Image: plan.Image{User: "builder:staff"}}}, exec.ClassConfig, `no group "staff"`},
 		{"overflowing uid", job{plan: plan.Job{Image: plan.Image{User: "4294967296"}}}, exec.ClassConfig, `user id "4294967296"`},

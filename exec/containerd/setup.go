@@ -22,7 +22,6 @@ import (
 	"github.com/containerd/errdefs"
 
 	"github.com/cic-ci/cic/exec"
-	"github.com/cic-ci/cic/plan"
 )
 
 // createTimeout bounds the creation of a container and its task, which takes a
@@ -59,8 +58,8 @@ func (r *Runtime) Setup(ctx context.Context, spec exec.Spec) (exec.Sandbox, erro
 	if err != nil {
 		return nil, err
 	}
-	if err := checkShells(spec.Job, img); err != nil {
-		return nil, err
+	if img.shell("sh") == "" {
+		return nil, configError("use an image with a shell, such as alpine", "image %s has no shell %q; cic needs a POSIX sh", familiar(img.name), "sh")
 	}
 	s := &sandbox{r: r, id: r.newID("job"), job: spec, img: img}
 	if s.spec, err = r.newSpec(spec, img, s.programs()); err != nil {
@@ -92,21 +91,6 @@ func (r *Runtime) Setup(ctx context.Context, spec exec.Spec) (exec.Sandbox, erro
 func (r *Runtime) newID(kind string) string {
 	sum := sha256.Sum256([]byte(r.cfg.RunID))
 	return fmt.Sprintf("%s-%s-%d", hex.EncodeToString(sum[:8]), kind, r.counter.Add(1))
-}
-
-// checkShells makes sure that the image has the shells that the job's programs need.
-func checkShells(job *plan.Job, img *image) error {
-	scripts := []*plan.Script{&job.Script, job.AfterScript}
-	for _, script := range scripts {
-		if script == nil || img.shells[script.Shell] != "" {
-			continue
-		}
-		if startShell(img) == "" || script.Shell == "sh" {
-			return configError("use an image with a shell, such as alpine", "image %s has no shell %q; cic needs a POSIX sh", familiar(img.name), script.Shell)
-		}
-		return configError("use an image with bash, or write the script for a POSIX shell", "image %s has no shell %q", familiar(img.name), script.Shell)
-	}
-	return nil
 }
 
 // programs is the directory on the host that the container sees as [programDir].

@@ -147,15 +147,19 @@ func processArgs(job *plan.Job, img *image) []string {
 	if len(entrypoint) == 1 && entrypoint[0] == "" {
 		entrypoint = nil
 	}
-	return append(slices.Clone(entrypoint), startShell(img), path.Join(programDir, startFile))
+	return append(slices.Clone(entrypoint), img.shell("sh"), path.Join(programDir, startFile))
 }
 
-// startShell is the shell for the start program, which asks little of it.
-func startShell(img *image) string {
-	if sh := img.shells["sh"]; sh != "" {
-		return sh
+// shell is the path of the wanted shell, sh or bash; of the other where the
+// image lacks it, as GitLab's runner takes what there is: what made a script ask
+// for bash, such as [[, often runs in busybox too. Empty if there is neither.
+func (img *image) shell(want string) string {
+	for _, name := range []string{want, "sh", "bash"} {
+		if path := img.shells[name]; path != "" {
+			return path
+		}
 	}
-	return img.shells["bash"]
+	return ""
 }
 
 // workingDir is where the entry point starts: the image's own directory, which

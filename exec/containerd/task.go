@@ -43,6 +43,11 @@ func (s *sandbox) Run(ctx context.Context, p exec.Program, out io.Writer) (exitC
 	if err := s.prepare(detached, p); err != nil {
 		return 0, err
 	}
+	if shell := s.img.shell(p.Shell); shell != s.img.shells[p.Shell] {
+		if _, err := fmt.Fprintf(out, "cic: image %s has no %s: %s runs the %s\n", familiar(s.img.name), p.Shell, shell, p.Name); err != nil {
+			return 0, err
+		}
+	}
 	exit, err := s.task.Wait(detached)
 	if err != nil {
 		return 0, systemError("", fmt.Errorf("wait for the job's process: %w", err))
@@ -75,11 +80,7 @@ func (s *sandbox) Run(ctx context.Context, p exec.Program, out io.Writer) (exitC
 // prepare writes the program where the container sees it, and makes sure that
 // there is a task to run it.
 func (s *sandbox) prepare(ctx context.Context, p exec.Program) error {
-	shell := s.img.shells[p.Shell]
-	if shell == "" {
-		return configError("", "image %s has no shell %q", familiar(s.img.name), p.Shell)
-	}
-	start, err := startProgram(p, shell)
+	start, err := startProgram(p, s.img.shell(p.Shell))
 	if err != nil {
 		return systemError("", err)
 	}
@@ -197,7 +198,7 @@ func (s *sandbox) terminate(ctx context.Context) error {
 		return err
 	}
 	process := *s.spec.Process
-	process.Args = []string{startShell(s.img), "-c", "kill -s TERM -- -1"}
+	process.Args = []string{s.img.shell("sh"), "-c", "kill -s TERM -- -1"}
 	process.Cwd = "/"
 	p, err := s.task.Exec(ctx, "terminate", &process, cio.NullIO)
 	if err != nil {
