@@ -1,0 +1,131 @@
+//go:build linux
+
+// Command bench measures what cic promises to be quick at and prints one table.
+// Every figure stands beside a floor or a peer that was measured in the same run,
+// so that a busy or slow machine changes both:
+//
+//	go run ./golden/bench                  all figures, a few minutes
+//	go run ./golden/bench -only 'graph'    those whose name matches
+//
+// It runs as root on Linux, and wants CIC_TEST_IMAGES to name a directory with
+// alpine.tar (make images). A figure beyond its bar is a finding, not an error:
+// only a measurement that could not be made gives exit code 1.
+//
+// Reading order: this file; compile.go, workspace.go and artifact.go, which need
+// no containers; jobs.go, which runs pipelines, and lab.go, where they run.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"sync"
+	"syscall"
+
+	"github.com/cic-ci/cic/exec/workspace"
+)
+
+// groups are the measurements in the order of the table.
+var groups = []struct {
+	name    string
+	measure func(*bench) ([]row, error)
+}{
+	{"compile", measureCompile},
+	{"workspace", measureWorkspace},
+	{"artifact", measureArtifact},
+	{"graph", measureGraph},
+	{"chain", measureChain},
+	{"fan-out", measureFanOut},
+	{"memory", measureMemory},
+}
+
+// bench is what the measurements share.
+type bench struct {
+	ctx context.Context
+	// dir is removed at the end. It is on a disk: /tmp is memory on many machines.
+	dir string
+	// cic returns the path of the program, built once.
+	cic func() (string, error)
+	// lab returns the place where pipelines run, made once.
+	lab func() (*lab, error)
+	// log is told what goes on.
+	log func(format string, args ...any)
+}
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+func run(args []string, stdout, stderr io.Writer) int {
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	only := flags.String("only", "", "measure only what matches `REGEXP`")
+	if err := flags.Parse(args); err != nil {
+		return 2
+	}
+	pattern, err := regexp.Compile(*only)
+	if err != nil || flags.NArg() > 0 {
+		fmt.Fprintf(stderr, "bench: usage: bench [-only REGEXP]: %v\n", err)
+		return 2
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	rows, err := measure(ctx, pattern, stderr)
+	if printErr := printTable(stdout, rows); printErr != nil {
+		err = errors.Join(err, printErr)
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "bench: %v\n", err)
+		return 1
+	}
+	return 0
+}
+
+// measure runs the groups that match, going on after one that fails.
+func measure(ctx context.Context, only *regexp.Regexp, stderr io.Writer) (rows []row, err error) {
+	if os.Geteuid() != 0 {
+		return nil, errors.New("mounting workspaces and running containers needs root")
+	}
+	dir, err := os.MkdirTemp("/var/tmp", "cic-bench-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, workspace.Remove(dir)) }()
+	b := &bench{ctx: ctx, dir: dir}
+	b.log = func(format string, args ...any) { fmt.Fprintf(stderr, "bench: "+format+"\n", args...) }
+	b.cic = sync.OnceValues(b.build)
+	var opened *lab
+	b.lab = sync.OnceValues(func() (l *lab, err error) {
+		opened, err = openLab(b)
+		return opened, err
+	})
+	defer func() {
+		if opened != nil {
+			err = errors.Join(err, opened.close())
+		}
+	}()
+	for _, g := range groups {
+		if !only.MatchString(g.name) || ctx.Err() != nil {
+			continue
+		}
+		b.log("%s", g.name)
+		found, groupErr := g.measure(b)
+		rows = append(rows, found...)
+		if groupErr != nil {
+			err = errors.Join(err, fmt.Errorf("%s: %w", g.name, groupErr))
+		}
+	}
+	return rows, errors.Join(err, context.Cause(ctx))
+}
+
+// mkdir makes a directory below the scratch directory.
+func (b *bench) mkdir(elements ...string) (string, error) {
+	dir := filepath.Join(append([]string{b.dir}, elements...)...)
+	return dir, os.MkdirAll(dir, 0o755)
+}
