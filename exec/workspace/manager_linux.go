@@ -188,7 +188,20 @@ func (m *Manager) Open(id string) (_ *Workspace, err error) {
 	if err := bindShared(w.Builds()); err != nil {
 		return nil, err
 	}
-	return w, os.Mkdir(w.project(), 0o755)
+	if err := os.Mkdir(w.project(), 0o755); err != nil {
+		return nil, err
+	}
+	if m.mode == modeShared {
+		return w, nil
+	}
+	// Here and not in Mount, for which a job waits.
+	if err := errors.Join(os.Mkdir(w.work(), 0o700), os.Mkdir(w.upper(), 0o700)); err != nil {
+		return nil, err
+	}
+	if err := w.openTop(w.upper()); err != nil {
+		return nil, err
+	}
+	return w, nil
 }
 
 // realDir returns the path of an existing directory without links.

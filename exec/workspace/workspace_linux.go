@@ -37,6 +37,7 @@ func (w *Workspace) Builds() string { return filepath.Join(w.dir, "builds") }
 
 func (w *Workspace) project() string { return filepath.Join(w.Builds(), "project") }
 func (w *Workspace) upper() string   { return filepath.Join(w.dir, "upper") }
+func (w *Workspace) work() string    { return filepath.Join(w.dir, "work") }
 
 // Mount makes the project appear. layers are artifact directories, a later one
 // overwrites an earlier; one that is given twice counts where it stands last.
@@ -82,14 +83,8 @@ func (w *Workspace) mountOverlay(layers []string) error {
 		}
 		layers = append(layers[:room-1:room-1], merged)
 	}
-	o := overlay{lower: slices.Concat(layers, base), upper: w.upper(), work: filepath.Join(w.dir, "work")}
-	if err := os.Mkdir(o.work, 0o700); err != nil {
-		return err
-	}
-	if err := w.makeTop(o.upper); err != nil {
-		return err
-	}
 	w.layers = layers
+	o := overlay{lower: slices.Concat(layers, base), upper: w.upper(), work: w.work()}
 	return w.m.mounter.mount(o, w.project())
 }
 
@@ -110,14 +105,8 @@ func (w *Workspace) copyProject(layers []string) error {
 	return w.openTop(w.project())
 }
 
-// makeTop makes the directory whose attributes the top of the project takes.
-func (w *Workspace) makeTop(dir string) error {
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		return err
-	}
-	return w.openTop(dir)
-}
-
+// openTop lets anyone write to the directory whose attributes the top of the
+// project takes.
 func (w *Workspace) openTop(dir string) error {
 	if err := os.Lchown(dir, int(w.m.owner.Uid), int(w.m.owner.Gid)); err != nil {
 		return err
