@@ -1,9 +1,16 @@
 package golden
 
 import (
+	"bytes"
 	"errors"
+	"io"
+	"os"
 	"os/exec"
+	"regexp"
 	"strconv"
+	"strings"
+	"sync"
+	"syscall"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -11,9 +18,13 @@ import (
 // commands are what the scripts can do beside testscript's own commands.
 func commands() map[string]func(ts *testscript.TestScript, neg bool, args []string) {
 	return map[string]func(ts *testscript.TestScript, neg bool, args []string){
-		"article": article,
-		"exits":   exits,
-		"overlap": overlap,
+		"article":    article,
+		"containerd": containerd,
+		"exits":      exits,
+		"memory":     memory,
+		"nothing":    nothingLeft,
+		"overlap":    overlap,
+		"signals":    signals,
 	}
 }
 
@@ -39,4 +50,139 @@ func checkExit(ts *testscript.TestScript, want string, err error) {
 	if strconv.Itoa(got) != want {
 		ts.Fatalf("exit code %d, want %s", got, want)
 	}
+}
+
+// signals runs a program and sends it signals, each once what it has printed
+// since the signal before matches a pattern. It must end with an exit code:
+//
+//	signals CODE SIGNAL PATTERN [SIGNAL PATTERN]... -- PROGRAM [ARGUMENT...]
+func signals(ts *testscript.TestScript, neg bool, args []string) {
+	known := map[string]os.Signal{"HUP": syscall.SIGHUP, "INT": os.Interrupt, "KILL": os.Kill, "TERM": syscall.SIGTERM}
+	usage := func() { ts.Fatalf("usage: signals CODE SIGNAL PATTERN [SIGNAL PATTERN]... -- PROGRAM [ARGUMENT...]") }
+	if neg || len(args) < 5 {
+		usage()
+	}
+	code, args := args[0], args[1:]
+	var steps []step
+	for ; len(args) > 1 && args[0] != "--"; args = args[2:] {
+		sig, ok := known[args[0]]
+		if !ok {
+			ts.Fatalf("unknown signal %q", args[0])
+		}
+		pattern, err := regexp.Compile("(?ms)" + args[1])
+		ts.Check(err)
+		steps = append(steps, step{sig, pattern})
+	}
+	if len(args) < 2 || args[0] != "--" {
+		usage()
+	}
+	cmd := command(ts, args[1:])
+	w := newWatched()
+	cmd.Stdout = io.MultiWriter(w, ts.Stdout())
+	cmd.Stderr = io.MultiWriter(w, ts.Stderr())
+	ts.Check(cmd.Start())
+	ended := make(chan error, 1)
+	go func() {
+		err := cmd.Wait()
+		w.end()
+		ended <- err
+	}()
+	for _, s := range steps {
+		if !w.wait(s.pattern) {
+			<-ended
+			ts.Fatalf("the program ended (%v) before it printed %q", cmd.ProcessState, s.pattern)
+		}
+		ts.Check(cmd.Process.Signal(s.signal))
+	}
+	checkExit(ts, code, <-ended)
+}
+
+// step is a signal to send once a pattern was printed.
+type step struct {
+	signal  os.Signal
+	pattern *regexp.Regexp
+}
+
+// watched is a program's output, on which one can wait.
+type watched struct {
+	mu    sync.Mutex
+	cond  sync.Cond
+	text  []byte
+	ended bool
+}
+
+func newWatched() *watched {
+	w := &watched{}
+	w.cond.L = &w.mu
+	return w
+}
+
+// Write implements [io.Writer].
+func (w *watched) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.text = append(w.text, p...)
+	w.cond.Broadcast()
+	return len(p), nil
+}
+
+func (w *watched) end() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ended = true
+	w.cond.Broadcast()
+}
+
+// wait waits for a match and drops the text up to its end. It is false if the
+// output ended without one.
+func (w *watched) wait(pattern *regexp.Regexp) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for {
+		if at := pattern.FindIndex(w.text); at != nil {
+			w.text = w.text[at[1]:]
+			return true
+		}
+		if w.ended {
+			return false
+		}
+		w.cond.Wait()
+	}
+}
+
+// memory runs a program, which must succeed, and checks that its resident set
+// never was larger than so many MiB. The program's output goes to a file:
+//
+//	memory MIB FILE PROGRAM [ARGUMENT...]
+func memory(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 {
+		ts.Fatalf("usage: memory MIB FILE PROGRAM [ARGUMENT...]")
+	}
+	limit, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	out, err := os.Create(ts.MkAbs(args[1]))
+	ts.Check(err)
+	cmd := command(ts, args[2:])
+	cmd.Stdout, cmd.Stderr = out, ts.Stderr()
+	err = errors.Join(cmd.Run(), out.Close())
+	ts.Check(err)
+	if got := maxResident(cmd.ProcessState) >> 20; got > int64(limit) {
+		ts.Fatalf("the program took %d MiB of memory, more than %d", got, limit)
+	}
+}
+
+// command is a program with the script's directory and environment, which
+// testscript gives only to programs that it runs itself.
+func command(ts *testscript.TestScript, args []string) *exec.Cmd {
+	ts.Check(ts.Exec("env", "-0"))
+	env := strings.Split(strings.TrimSuffix(ts.ReadFile("stdout"), "\x00"), "\x00")
+	path := args[0]
+	if !strings.Contains(path, "/") {
+		ts.Check(ts.Exec("which", path))
+		path = strings.TrimSpace(ts.ReadFile("stdout"))
+	}
+	cmd := exec.Command(path, args[1:]...)
+	cmd.Dir, cmd.Env = ts.MkAbs("."), env
+	cmd.Stdin = bytes.NewReader(nil)
+	return cmd
 }

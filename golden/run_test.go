@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -172,5 +171,3 @@ func overlap(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("%s and %s overlap: %v", a, b, both)
 	}
 }
-
-var runLine = regexp.MustCompile(`(?m)^Run: +([0-9a-z-]+)$`)
