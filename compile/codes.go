@@ -29,6 +29,7 @@ const (
 	codeIdleDependency    = "CIC3014" // a dependency in the same stage gives nothing (warning)
 	codeManyNeeds         = "CIC3015" // more needs than GitLab allows by default (warning)
 	codeArtifactFlow      = "CIC3016" // a job sees artifacts that it would not see on GitLab (warning)
+	codeManyInputs        = "CIC3017" // whose artifacts the jobs get is more than a plan can hold
 
 	// Values.
 

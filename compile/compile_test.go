@@ -314,3 +314,26 @@ func FuzzCompile(f *testing.F) {
 		}
 	})
 }
+
+// TestManyInputs: in a chain of jobs that all leave artifacts, what each gets grows
+// with the square of its length; that ends in an error, not in all memory.
+func TestManyInputs(t *testing.T) {
+	var b strings.Builder
+	name := func(i int) string { return fmt.Sprintf("%s-%d", strings.Repeat("n", 200), i) }
+	const jobs = 1000
+	for i := range jobs {
+		fmt.Fprintf(&b, "%s: {image: a, script: [x], artifacts: {paths: [o]}, needs: [", name(i))
+		if i > 0 {
+			b.WriteString(name(i - 1))
+		}
+		b.WriteString("]}\n")
+	}
+	o := Options{Source: "ci.yml", Data: []byte(b.String()), Ref: "main"}
+	if r, found := Compile(o); r != nil || !slices.ContainsFunc(found, func(e *syntax.Error) bool { return e.Code == codeManyInputs }) {
+		t.Errorf("compiled: %t, want %s", r != nil, codeManyInputs)
+	}
+	o.Artifacts = "needs"
+	if r, _ := Compile(o); r == nil {
+		t.Error("does not compile with GitLab's rule for artifacts")
+	}
+}

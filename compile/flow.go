@@ -31,9 +31,13 @@ func (l *lowering) flow(p *plan.Plan, g *graph, edges *plan.Graph) {
 				p.Jobs[i].Inputs = &plan.Inputs{EarlierStages: true}
 			}
 		case n.stageMode:
-			setInputs(p, i, n.directInputs(p, index, func(from *node) bool { return from.stage < n.stage }))
+			l.setInputs(p, i, n.directInputs(p, index, func(from *node) bool { return from.stage < n.stage }))
 		default:
 			l.needsInputs(p, i, n, index, edges)
+		}
+		if l.inputBytes > plan.MaxPlanSize {
+			l.reportInputs(n)
+			return
 		}
 	}
 }
@@ -45,11 +49,11 @@ func (l *lowering) needsInputs(p *plan.Plan, i int, n *node, index map[*node]int
 	}
 	direct := n.directInputs(p, index, func(from *node) bool { return wanted[from] })
 	if l.env.options.Artifacts == "needs" || n.dependencies != nil {
-		setInputs(p, i, direct)
+		l.setInputs(p, i, direct)
 		return
 	}
 	all := edges.Producers(i)
-	setInputs(p, i, all)
+	l.setInputs(p, i, all)
 	if len(all) > len(direct) {
 		l.noteFlow(p, n, all, direct)
 	}
@@ -74,15 +78,32 @@ func (n *node) directInputs(p *plan.Plan, index map[*node]int, allowed func(*nod
 	return jobs
 }
 
-func setInputs(p *plan.Plan, i int, from []int) {
+// inputOverhead is what an input takes in the encoded plan beside its name:
+// indentation, quotes, comma and line end.
+const inputOverhead = 14
+
+func (l *lowering) setInputs(p *plan.Plan, i int, from []int) {
 	if len(from) == 0 {
 		return
 	}
 	names := make([]string, len(from))
 	for k, f := range from {
 		names[k] = p.Jobs[f].Name
+		l.inputBytes += len(names[k]) + inputOverhead
 	}
 	p.Jobs[i].Inputs = &plan.Inputs{Jobs: names}
+}
+
+// reportInputs reports that the lists of inputs up to that of n fill a plan by
+// themselves: in a chain of jobs that all leave artifacts they grow with its
+// square.
+func (l *lowering) reportInputs(n *node) {
+	l.diags.report(&syntax.Error{
+		Code: codeManyInputs, Pos: n.job.Pos, Len: utf8.RuneCountInString(n.job.Base), Job: n.job.Name,
+		Msg: fmt.Sprintf("up to job %q, the lists of jobs whose artifacts each job gets take more than the %d MiB of a plan",
+			n.job.Name, plan.MaxPlanSize>>20),
+		Help: "compile with --artifacts=needs, which passes on the artifacts of the needs alone, or name them in dependencies",
+	})
 }
 
 // noteFlow warns that a job sees more than it would on GitLab.
@@ -90,12 +111,16 @@ func (l *lowering) noteFlow(p *plan.Plan, n *node, all, direct []int) {
 	const most = 5
 	var more []string
 	for _, k := range all {
+		if len(more) == most {
+			break
+		}
 		if _, found := slices.BinarySearch(direct, k); !found {
 			more = append(more, strconv.Quote(p.Jobs[k].Name))
 		}
 	}
-	if extra := len(more) - most; extra > 0 {
-		more = append(more[:most], fmt.Sprintf("%d more", extra))
+	// What the needs give directly is part of all.
+	if extra := len(all) - len(direct) - most; extra > 0 {
+		more = append(more, fmt.Sprintf("%d more", extra))
 	}
 	l.diags.report(&syntax.Error{
 		Severity: syntax.SeverityWarning, Code: codeArtifactFlow,

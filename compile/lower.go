@@ -68,6 +68,8 @@ type lowering struct {
 	diags  diagnostics
 	// imageless are the names of jobs that got the default image.
 	imageless []string
+	// inputBytes is what the plan's lists of inputs take once encoded.
+	inputBytes int
 }
 
 // job lowers one job, its script and inputs aside; predefined receives the
