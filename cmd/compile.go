@@ -90,12 +90,7 @@ func compileProject(c *cli.Context, file string) (*project, *compile.Result, err
 	if err != nil {
 		return nil, nil, fail(exitInvalid, err)
 	}
-	name, data, err := readPipeline(c.Context, p, file)
-	if err != nil {
-		return nil, nil, err
-	}
 	o := compile.Options{
-		Source: name, Data: data,
 		Ref: p.ref, Tag: p.tag, Event: c.String("event"),
 		Predefined:   p.facts,
 		DefaultImage: c.String("default-image"),
@@ -111,6 +106,9 @@ func compileProject(c *cli.Context, file string) (*project, *compile.Result, err
 	if o.Given, err = givenVariables(c.StringSlice("var")); err != nil {
 		return nil, nil, err
 	}
+	if o.Source, o.Data, err = readPipeline(c.Context, p, file); err != nil {
+		return nil, nil, err
+	}
 	result, diagnostics := compile.Compile(o)
 	for _, d := range diagnostics {
 		// To leave nothing to run is not a fault of the pipeline: GitLab makes none
@@ -119,7 +117,7 @@ func compileProject(c *cli.Context, file string) (*project, *compile.Result, err
 			d.Severity = syntax.SeverityWarning
 		}
 	}
-	if err := printDiagnostics(c.App.ErrWriter, diagnostics, name, data); err != nil {
+	if err := printDiagnostics(c.App.ErrWriter, diagnostics, o.Source, o.Data); err != nil {
 		return nil, nil, err
 	}
 	if result == nil {
