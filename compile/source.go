@@ -2,6 +2,7 @@ package compile
 
 import (
 	"strings"
+	"unicode"
 
 	"github.com/cic-ci/cic/compile/syntax"
 )
@@ -17,9 +18,10 @@ func newSource(file string, data []byte) *source {
 	return &source{file: file, lines: strings.Split(string(data), "\n")}
 }
 
-// within returns the position of the character at offset (in runes) of text, one
-// line of a scalar of which pos is the beginning of that line or before it. Where
-// the line does not hold the text as it is (escapes, folding), it returns pos.
+// within returns the position of the character at offset (in runes) of text, of
+// which pos is the beginning or something before it on the same line: the whole of
+// a scalar or one line of it. Where the file does not hold the text as it is
+// (escapes), it returns pos.
 func (s *source) within(pos syntax.Pos, text string, offset int) syntax.Pos {
 	if pos.File != s.file || pos.Line < 1 || pos.Line > len(s.lines) || text == "" {
 		return pos
@@ -28,8 +30,43 @@ func (s *source) within(pos syntax.Pos, text string, offset int) syntax.Pos {
 	from := min(max(pos.Col-1, 0), len(line))
 	before, _, found := strings.Cut(string(line[from:]), text)
 	if !found {
-		return pos
+		return s.spread(pos, line[from:], []rune(text), offset)
 	}
 	pos.Col = from + len([]rune(before)) + offset + 1
 	return pos
+}
+
+// spread is within for a text that is spread over lines, with line breaks and
+// indentation of its own in the file: of both, only what is no white space counts.
+// rest is the line from pos on.
+func (s *source) spread(pos syntax.Pos, rest, text []rune, offset int) syntax.Pos {
+	at := syntax.Pos{File: pos.File, Line: pos.Line, Col: pos.Col}
+	if len(rest) > 0 && (rest[0] == '|' || rest[0] == '>') { // the header of a block
+		rest = nil
+	} else if len(rest) > 0 && (rest[0] == '"' || rest[0] == '\'') {
+		rest, at.Col = rest[1:], at.Col+1
+	}
+	for i, want := range text {
+		if unicode.IsSpace(want) {
+			continue
+		}
+		for len(rest) == 0 || unicode.IsSpace(rest[0]) {
+			switch {
+			case len(rest) > 0:
+				rest, at.Col = rest[1:], at.Col+1
+			case at.Line == len(s.lines):
+				return pos
+			default:
+				rest, at.Line, at.Col = []rune(s.lines[at.Line]), at.Line+1, 1
+			}
+		}
+		if rest[0] != want {
+			return pos
+		}
+		if i >= offset {
+			return at
+		}
+		rest, at.Col = rest[1:], at.Col+1
+	}
+	return at // behind the text
 }
