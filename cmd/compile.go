@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 
@@ -63,7 +64,7 @@ func compileFlags() []cli.Flag {
 		projectFlag(),
 		&cli.StringFlag{Name: "ref", Usage: "compile for this `BRANCH` instead of the one that is checked out"},
 		&cli.StringFlag{Name: "tag", Usage: "compile for this `TAG`"},
-		&cli.StringFlag{Name: "event", Value: "push", Usage: "the pipeline's `SOURCE`: push, web, schedule, api, trigger"},
+		&cli.StringFlag{Name: "event", Value: "push", Usage: "the pipeline's `SOURCE`: push, web, schedule, api, trigger, merge_request_event, ..."},
 		&cli.StringSliceFlag{Name: "var", Usage: "set a variable, `NAME=VALUE`; it beats those of the file"},
 		&cli.StringFlag{Name: "default-image", Usage: "the `IMAGE` of jobs that name none (default: python:3.11)"},
 		&cli.StringFlag{Name: "artifacts", Value: "upstream", Usage: "a job with needs sees the artifacts of everything `upstream`, or of its needs alone (needs)"},
@@ -99,6 +100,9 @@ func compileProject(c *cli.Context, file string) (*project, *compile.Result, err
 	}
 	if err := refOptions(c, p, &o); err != nil {
 		return nil, nil, err
+	}
+	if !slices.Contains(compile.Events, o.Event) {
+		return nil, nil, usage("--event is one of %s, not %q", strings.Join(compile.Events, ", "), o.Event)
 	}
 	if o.Artifacts != "upstream" && o.Artifacts != "needs" {
 		return nil, nil, usage("--artifacts is upstream or needs, not %q", o.Artifacts)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/cic-ci/cic/compile/syntax"
 	"github.com/cic-ci/cic/plan"
 )
 
@@ -41,14 +42,25 @@ func showCommand() *cli.Command {
 }
 
 func showJob(b *bytes.Buffer, d *plan.Dir, name string) error {
+	names := make([]string, len(d.Plan.Jobs))
 	for i := range d.Plan.Jobs {
-		if j := &d.Plan.Jobs[i]; j.Name == name {
+		j := &d.Plan.Jobs[i]
+		names[i] = j.Name
+		if j.Name == name {
 			text, err := d.Script(j.Script)
 			if err != nil {
 				return planError(err)
 			}
 			return plan.ShowJob(b, d.Plan, name, text)
 		}
+	}
+	for _, e := range d.Plan.Excluded {
+		if e.Name == name {
+			return usage("the plan leaves job %q out: %s", name, e.Reason)
+		}
+	}
+	if best := syntax.Suggest(name, names); best != "" {
+		return usage("the plan has no job %q; did you mean %q?", name, best)
 	}
 	return usage("the plan has no job %q", name)
 }

@@ -22,7 +22,7 @@ type Options struct {
 	// Ref is the branch or tag name; Tag says which.
 	Ref string
 	Tag bool
-	// Event is the pipeline source: push, web, schedule, ...; empty: push.
+	// Event is the pipeline source, one of [Events]; empty: push.
 	Event string
 	// Predefined are the predefined variables that git knows (CI_COMMIT_SHA, ...),
 	// for rules to read. Those that follow from Ref, Tag and Event are made here.

@@ -247,6 +247,7 @@ func TestStageEdges(t *testing.T) {
 func TestCommandLineOptions(t *testing.T) {
 	for want, o := range map[string]Options{
 		`artifacts: "all" is neither upstream nor needs`:              {Artifacts: "all"},
+		`event: "shedule" is none of ` + strings.Join(Events, ", "):   {Event: "shedule"},
 		`"A-B", given on the command line, is no name for a variable`: {Given: map[string]string{"A-B": "1"}},
 		`image "Bad Image" is no image reference: it holds a space`:   {DefaultImage: "Bad Image"},
 		`variables refer to each other in a circle: A -> B -> A`:      {Given: map[string]string{"A": "$B", "B": "$A"}},

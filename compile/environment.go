@@ -3,7 +3,9 @@ package compile
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"sort"
+	"strings"
 
 	"github.com/cic-ci/cic/compile/syntax"
 	"github.com/cic-ci/cic/plan"
@@ -11,6 +13,12 @@ import (
 
 // defaultImage is what a job without any image runs in: the article's choice.
 const defaultImage = "python:3.11"
+
+// Events are the pipeline sources that GitLab knows (specification section 11).
+var Events = []string{
+	"push", "web", "schedule", "api", "trigger", "pipeline", "parent_pipeline", "merge_request_event",
+	"external", "external_pull_request_event", "chat", "webide",
+}
 
 // environment is what a compilation knows apart from the pipeline file.
 type environment struct {
@@ -29,6 +37,9 @@ func newEnvironment(o Options) (*environment, syntax.ErrorList) {
 	case "", "upstream", "needs":
 	default:
 		errs.Add(codeOption, syntax.Pos{}, 0, fmt.Sprintf("artifacts: %q is neither upstream nor needs", o.Artifacts))
+	}
+	if o.Event != "" && !slices.Contains(Events, o.Event) {
+		errs.Add(codeOption, syntax.Pos{}, 0, fmt.Sprintf("event: %q is none of %s", o.Event, strings.Join(Events, ", ")))
 	}
 	for _, name := range sortedNames(o.Given) {
 		if !plan.IsIdentifier(name) {

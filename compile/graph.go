@@ -218,6 +218,9 @@ func (b *graphBuilder) checkDependencies(i int) {
 // suggest is the help for a reference to an unknown job. It compares the name
 // with every job's, so it stops long after anybody reads on.
 func (b *graphBuilder) suggest(name string) string {
+	if strings.HasPrefix(name, ".") {
+		return `an entry whose name begins with "." is hidden: it is no job`
+	}
 	const most = 100
 	if b.suggestions++; b.suggestions > most {
 		return ""
