@@ -13,13 +13,14 @@ import (
 	"os"
 	osexec "os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/containerd/containerd/v2/client"
 	"golang.org/x/sys/unix"
+
+	"github.com/cic-ci/cic/exec/workspace"
 )
 
 const (
@@ -32,6 +33,9 @@ const (
 // daemonPath is where containerd finds runc and its shim: fixed, so that a
 // project cannot put another in their place.
 const daemonPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// shimProgram keeps a container's processes in touch with containerd.
+const shimProgram = "containerd-shim-runc-v2"
 
 // daemon is a private containerd, shared by all runs with one state directory.
 //
@@ -157,7 +161,7 @@ func (d *daemon) startError(err error) error {
 
 // findBinaries checks that containerd and what it runs are installed.
 func findBinaries() (containerd string, err error) {
-	for _, name := range []string{"runc", "containerd-shim-runc-v2", "containerd"} {
+	for _, name := range []string{"runc", shimProgram, "containerd"} {
 		found := ""
 		for _, dir := range filepath.SplitList(daemonPath) {
 			path := filepath.Join(dir, name)
@@ -216,7 +220,12 @@ func (d *daemon) release(ctx context.Context, sweep func() error) (err error) {
 	if err := errors.Join(sweepErr, d.stop(ctx)); err != nil {
 		return err
 	}
-	if err := os.RemoveAll(d.run); err != nil {
+	// What it had no knowledge of any more goes with it, processes before mounts.
+	err = killShims(func(args []string) bool { return option(args, "-address") == d.socket() })
+	if err = errors.Join(err, workspace.UnmountAll(d.run)); err == nil {
+		err = os.RemoveAll(d.run)
+	}
+	if err != nil {
 		return fmt.Errorf("private containerd: %w", err)
 	}
 	return nil
@@ -264,30 +273,8 @@ func (d *daemon) signal(ctx context.Context, sig unix.Signal) (gone bool, err er
 }
 
 // processes lists the processes that run with this containerd's configuration.
-// One that has ended and waits to be reaped has no command line, and is left out.
 func (d *daemon) processes() ([]int, error) {
-	entries, err := os.ReadDir("/proc")
-	if err != nil {
-		return nil, err
-	}
-	needle := []byte("\x00--config\x00" + d.config() + "\x00")
-	var pids []int
-	for _, entry := range entries {
-		pid, err := strconv.Atoi(entry.Name())
-		if err != nil {
-			continue
-		}
-		dir := filepath.Join("/proc", entry.Name())
-		// A process that ends meanwhile has no files any more: it is not what is sought.
-		var st unix.Stat_t
-		if unix.Stat(dir, &st) != nil || int(st.Uid) != os.Geteuid() {
-			continue
-		}
-		if line, err := os.ReadFile(filepath.Join(dir, "cmdline")); err == nil && bytes.Contains(line, needle) {
-			pids = append(pids, pid)
-		}
-	}
-	return pids, nil
+	return processes(func(args []string) bool { return option(args, "--config") == d.config() })
 }
 
 // lockFile opens a file and locks it (flock(2)); closing it unlocks.

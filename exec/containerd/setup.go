@@ -89,8 +89,13 @@ func (r *Runtime) Setup(ctx context.Context, spec exec.Spec) (exec.Sandbox, erro
 // newID makes a name for something in containerd, unique in the run. Names there
 // are limited to 76 characters, so that they cannot hold the job's.
 func (r *Runtime) newID(kind string) string {
-	sum := sha256.Sum256([]byte(r.cfg.RunID))
-	return fmt.Sprintf("%s-%s-%d", hex.EncodeToString(sum[:8]), kind, r.counter.Add(1))
+	return fmt.Sprintf("%s%s-%d", idPrefix(r.cfg.RunID), kind, r.counter.Add(1))
+}
+
+// idPrefix is what the names of all that a run makes in containerd begin with.
+func idPrefix(run string) string {
+	sum := sha256.Sum256([]byte(run))
+	return hex.EncodeToString(sum[:8]) + "-"
 }
 
 // programs is the directory on the host that the container sees as [programDir].

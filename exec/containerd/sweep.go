@@ -11,12 +11,16 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/containerd/containerd/v2/client"
 	"github.com/containerd/containerd/v2/core/leases"
 	"github.com/containerd/containerd/v2/core/snapshots"
 	"github.com/containerd/containerd/v2/pkg/namespaces"
 	"github.com/containerd/errdefs"
+	"golang.org/x/sys/unix"
 )
 
 // Sweep removes everything that dead runs, given by their ids, left in
@@ -34,7 +38,8 @@ func (r *Runtime) Sweep(ctx context.Context, dead []string) error {
 		if err := r.sweepMatching(ctx, fmt.Sprintf("labels.%q==%q", labelRun, run)); err != nil {
 			errs = append(errs, fmt.Errorf("sweep run %s: %w", run, err))
 		}
-		errs = append(errs, r.deleteLeases(ctx, run), removeCgroups(filepath.Join("cic", run)))
+		shims := killShims(func(args []string) bool { return strings.HasPrefix(option(args, "-id"), idPrefix(run)) })
+		errs = append(errs, shims, r.deleteLeases(ctx, run), removeCgroups(ctx, filepath.Join("cic", run)))
 	}
 	return errors.Join(errs...)
 }
@@ -142,32 +147,76 @@ func cgroupRoots() ([]string, error) {
 	return append(roots, "/sys/fs/cgroup"), nil
 }
 
-// removeCgroups removes a control group and those below in all hierarchies.
-// containerd removes those of containers, never their parents.
-func removeCgroups(path string) error {
+// emptyTimeout is how long a control group may take to be empty once what was
+// in it has been killed.
+const emptyTimeout = 5 * time.Second
+
+// removeCgroups removes a control group and those below in all hierarchies, and
+// ends the processes in them. containerd removes those of containers, unless it
+// lost a container half made, and never their parents.
+func removeCgroups(ctx context.Context, path string) error {
 	roots, err := cgroupRoots()
 	if err != nil {
 		return err
 	}
-	var errs []error
-	for _, root := range roots {
-		var dirs []string
-		err := filepath.WalkDir(filepath.Join(root, path), func(dir string, entry fs.DirEntry, err error) error {
-			if err != nil {
-				return err
-			}
-			if entry.IsDir() {
-				dirs = append(dirs, dir)
-			}
-			return nil
-		})
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			errs = append(errs, fmt.Errorf("remove control groups: %w", err))
+	for deadline := time.Now().Add(emptyTimeout); ; {
+		var errs []error
+		for _, root := range roots {
+			errs = append(errs, removeCgroup(filepath.Join(root, path)))
 		}
-		for i := len(dirs) - 1; i >= 0; i-- {
-			if err := os.Remove(dirs[i]); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				errs = append(errs, fmt.Errorf("remove control group: %w", err))
-			}
+		err := errors.Join(errs...)
+		if !errors.Is(err, unix.EBUSY) || time.Now().After(deadline) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(pollInterval):
+		}
+	}
+}
+
+// removeCgroup removes a control group and those below. Where processes are in
+// one, it kills them and fails with EBUSY.
+func removeCgroup(path string) error {
+	var dirs []string
+	err := filepath.WalkDir(path, func(dir string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.IsDir() {
+			dirs = append(dirs, dir)
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // removed by containerd meanwhile
+		}
+		return err
+	})
+	errs := []error{err}
+	for _, dir := range slices.Backward(dirs) {
+		err := os.Remove(dir)
+		if errors.Is(err, unix.EBUSY) {
+			err = errors.Join(err, killMembers(dir))
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, fmt.Errorf("remove control group: %w", err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// killMembers kills the processes in a control group.
+func killMembers(dir string) error {
+	list, err := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for field := range strings.FieldsSeq(string(list)) {
+		pid, err := strconv.Atoi(field)
+		// Zero stands for a process that this process's PID namespace does not hold.
+		if err == nil && pid > 0 {
+			err = unix.Kill(pid, unix.SIGKILL)
+		}
+		if err != nil && !errors.Is(err, unix.ESRCH) {
+			errs = append(errs, fmt.Errorf("kill process %s: %w", field, err))
 		}
 	}
 	return errors.Join(errs...)

@@ -5,11 +5,15 @@ package containerd
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	osexec "os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/containerd/containerd/v2/core/snapshots"
@@ -168,4 +172,72 @@ func TestSweep(t *testing.T) {
 	if err := sweeper.Sweep(t.Context(), []string{"../../etc"}); err == nil {
 		t.Error("a path was accepted as a run id")
 	}
+}
+
+// What a run leaves that was killed while containerd made a container for it:
+// processes in its control groups, and a shim, that containerd knows nothing of.
+func TestSweepForgotten(t *testing.T) {
+	r := open(t, nil)
+	const run = "dead"
+	roots, err := cgroupRoots()
+	if err != nil {
+		t.Fatal(err)
+	}
+	group := filepath.Join(roots[0], "cic", run, "job")
+	if err := os.MkdirAll(group, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	member := start(t, "/bin/sleep", "sleep", "1000")
+	if err := os.WriteFile(filepath.Join(group, "cgroup.procs"), []byte(strconv.Itoa(member.pid)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	shim := func(namespace, run string) process {
+		return start(t, "/bin/sh", "/usr/bin/"+shimProgram, "-c", "sleep 1000; :",
+			"-namespace", namespace, "-id", idPrefix(run)+"job-1", "-address", "/run/x.sock")
+	}
+	lost, others, foreign := shim(Namespace, run), shim(Namespace, "alive"), shim("k8s.io", run)
+	if err := r.Sweep(t.Context(), []string{run}); err != nil {
+		t.Fatal(err)
+	}
+	<-member.ended
+	<-lost.ended
+	for _, p := range []process{others, foreign} {
+		select {
+		case <-p.ended:
+			t.Errorf("the sweep ended process %d of another", p.pid)
+		default:
+		}
+	}
+	if left := controlGroups(t, run); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+}
+
+// process is a program that a test runs.
+type process struct {
+	pid   int
+	ended chan struct{}
+}
+
+// start runs a program until the test ends. Its arguments begin with its name.
+func start(t *testing.T, path string, args ...string) process {
+	t.Helper()
+	requireContainerd(t)
+	cmd := &osexec.Cmd{Path: path, Args: args, Dir: "/", SysProcAttr: &syscall.SysProcAttr{Setpgid: true}}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	p := process{pid: cmd.Process.Pid, ended: make(chan struct{})}
+	go func() {
+		_ = cmd.Wait() // killed, one way or the other
+		close(p.ended)
+	}()
+	t.Cleanup(func() {
+		// The whole group, as a shell's child outlives it.
+		if err := syscall.Kill(-p.pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+			t.Error(err)
+		}
+		<-p.ended
+	})
+	return p
 }

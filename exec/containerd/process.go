@@ -1,0 +1,70 @@
+//go:build linux
+
+package containerd
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// processes lists this user's processes whose command line matches. One that has
+// ended and waits to be reaped has no command line, and is left out.
+func processes(match func(args []string) bool) ([]int, error) {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil, err
+	}
+	var pids []int
+	for _, entry := range entries {
+		pid, err := strconv.Atoi(entry.Name())
+		if err != nil {
+			continue
+		}
+		dir := filepath.Join("/proc", entry.Name())
+		// A process that ends meanwhile has no files any more: it is not what is sought.
+		var st unix.Stat_t
+		if unix.Stat(dir, &st) != nil || int(st.Uid) != os.Geteuid() {
+			continue
+		}
+		line, err := os.ReadFile(filepath.Join(dir, "cmdline"))
+		if err == nil && match(strings.Split(string(bytes.TrimSuffix(line, []byte{0})), "\x00")) {
+			pids = append(pids, pid)
+		}
+	}
+	return pids, nil
+}
+
+// option returns the value that follows a flag on a command line.
+func option(args []string, flag string) string {
+	for i := 1; i+1 < len(args); i++ {
+		if args[i] == flag {
+			return args[i+1]
+		}
+	}
+	return ""
+}
+
+// killShims ends the shims of this package's namespace that match. containerd
+// forgets a shim whose start its client did not live to see.
+func killShims(match func(args []string) bool) error {
+	pids, err := processes(func(args []string) bool {
+		return filepath.Base(args[0]) == shimProgram && option(args, "-namespace") == Namespace && match(args)
+	})
+	if err != nil {
+		return fmt.Errorf("look for shims: %w", err)
+	}
+	var errs []error
+	for _, pid := range pids {
+		if err := unix.Kill(pid, unix.SIGKILL); err != nil && !errors.Is(err, unix.ESRCH) {
+			errs = append(errs, fmt.Errorf("kill shim %d: %w", pid, err))
+		}
+	}
+	return errors.Join(errs...)
+}
