@@ -29,7 +29,6 @@ const (
 	codeIdleDependency    = "CIC3014" // a dependency in the same stage gives nothing (warning)
 	codeManyNeeds         = "CIC3015" // more needs than GitLab allows by default (warning)
 	codeArtifactFlow      = "CIC3016" // a job sees artifacts that it would not see on GitLab (warning)
-	codeManyInputs        = "CIC3017" // whose artifacts the jobs get is more than a plan can hold
 
 	// Values.
 
@@ -46,8 +45,9 @@ const (
 
 	// The plan.
 
-	codePlan   = "CIC4001" // the plan breaks its own rules
-	codeOption = "CIC4002" // an option of the compiler has a wrong value
+	codePlan     = "CIC4001" // the plan breaks its own rules
+	codeOption   = "CIC4002" // an option of the compiler has a wrong value
+	codePlanSize = "CIC4003" // the plan is larger than can be read again
 )
 
 // CodeNoJobs is the code of the one error that means: the pipeline is valid,

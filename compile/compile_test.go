@@ -316,25 +316,36 @@ func FuzzCompile(f *testing.F) {
 	})
 }
 
-// TestManyInputs: in a chain of jobs that all leave artifacts, what each gets grows
-// with the square of its length; that ends in an error, not in all memory.
-func TestManyInputs(t *testing.T) {
-	var b strings.Builder
-	name := func(i int) string { return fmt.Sprintf("%s-%d", strings.Repeat("n", 200), i) }
-	const jobs = 1000
-	for i := range jobs {
-		fmt.Fprintf(&b, "%s: {image: a, script: [x], artifacts: {paths: [o]}, needs: [", name(i))
+// TestPlanSize: what grows with the square of a pipeline ends in an error, not in
+// all memory.
+func TestPlanSize(t *testing.T) {
+	long := strings.Repeat("n", 200)
+	const count = 1000
+	var chain, variables strings.Builder
+	variables.WriteString("variables:\n")
+	for i := range count {
+		fmt.Fprintf(&chain, "%s-%d: {image: a, script: [x], artifacts: {paths: [o]}, needs: [", long, i)
 		if i > 0 {
-			b.WriteString(name(i - 1))
+			fmt.Fprintf(&chain, "%s-%d", long, i-1)
 		}
-		b.WriteString("]}\n")
+		chain.WriteString("]}\n")
+		fmt.Fprintf(&variables, "  V%d: %s\n", i, long)
 	}
-	o := Options{Source: "ci.yml", Data: []byte(b.String()), Ref: "main"}
-	if r, found := Compile(o); r != nil || !slices.ContainsFunc(found, func(e *syntax.Error) bool { return e.Code == codeManyInputs }) {
-		t.Errorf("compiled: %t, want %s", r != nil, codeManyInputs)
+	for i := range count {
+		fmt.Fprintf(&variables, "j%d: {image: a, script: [x]}\n", i)
 	}
-	o.Artifacts = "needs"
-	if r, _ := Compile(o); r == nil {
-		t.Error("does not compile with GitLab's rule for artifacts")
+	for text, want := range map[string]string{
+		chain.String():     "whose artifacts each job gets",
+		variables.String(): "the variables of all jobs",
+	} {
+		r, found := Compile(Options{Source: "ci.yml", Data: []byte(text), Ref: "main"})
+		if r != nil || !slices.ContainsFunc(found, func(e *syntax.Error) bool {
+			return e.Code == codePlanSize && strings.Contains(e.Msg, want)
+		}) {
+			t.Errorf("%s: compiled: %t", want, r != nil)
+		}
+	}
+	if r, _ := Compile(Options{Source: "ci.yml", Data: []byte(chain.String()), Ref: "main", Artifacts: "needs"}); r == nil {
+		t.Error("the chain does not compile with GitLab's rule for artifacts")
 	}
 }

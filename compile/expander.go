@@ -26,8 +26,11 @@ type expander struct {
 	base   func(name string) (plan.Text, bool)
 	report func(*syntax.Error)
 
-	done  map[string]plan.Text
-	stack []string
+	done map[string]plan.Text
+	// stack holds the variables that are being expanded, each in the one before
+	// it; pending holds them as a set.
+	stack   []string
+	pending map[string]bool
 }
 
 // values returns the named variables, in that order.
@@ -54,13 +57,17 @@ func (e *expander) value(name string) (plan.Text, bool) {
 	if d == nil {
 		return e.predefinedValue(name)
 	}
-	if slices.Contains(e.stack, name) {
+	if e.pending[name] {
 		e.reportCycle(name)
 		return plan.Text{}, true
 	}
-	e.stack = append(e.stack, name)
+	if e.pending == nil {
+		e.pending = map[string]bool{}
+	}
+	e.stack, e.pending[name] = append(e.stack, name), true
 	t := e.definitionValue(name, d)
 	e.stack = e.stack[:len(e.stack)-1]
+	delete(e.pending, name)
 	e.done[name] = t
 	return t, true
 }

@@ -35,8 +35,9 @@ func (l *lowering) flow(p *plan.Plan, g *graph, edges *plan.Graph) {
 		default:
 			l.needsInputs(p, i, n, index, edges)
 		}
-		if l.inputBytes > plan.MaxPlanSize {
-			l.reportInputs(n)
+		if l.tooLarge() {
+			l.reportSize(n, "the lists of jobs whose artifacts each job gets",
+				"compile with --artifacts=needs, which passes on the artifacts of the needs alone, or name them in dependencies")
 			return
 		}
 	}
@@ -78,10 +79,6 @@ func (n *node) directInputs(p *plan.Plan, index map[*node]int, allowed func(*nod
 	return jobs
 }
 
-// inputOverhead is what an input takes in the encoded plan beside its name:
-// indentation, quotes, comma and line end.
-const inputOverhead = 14
-
 func (l *lowering) setInputs(p *plan.Plan, i int, from []int) {
 	if len(from) == 0 {
 		return
@@ -89,21 +86,9 @@ func (l *lowering) setInputs(p *plan.Plan, i int, from []int) {
 	names := make([]string, len(from))
 	for k, f := range from {
 		names[k] = p.Jobs[f].Name
-		l.inputBytes += len(names[k]) + inputOverhead
+		l.size += len(names[k]) + entryOverhead
 	}
 	p.Jobs[i].Inputs = &plan.Inputs{Jobs: names}
-}
-
-// reportInputs reports that the lists of inputs up to that of n fill a plan by
-// themselves: in a chain of jobs that all leave artifacts they grow with its
-// square.
-func (l *lowering) reportInputs(n *node) {
-	l.diags.report(&syntax.Error{
-		Code: codeManyInputs, Pos: n.job.Pos, Len: utf8.RuneCountInString(n.job.Base), Job: n.job.Name,
-		Msg: fmt.Sprintf("up to job %q, the lists of jobs whose artifacts each job gets take more than the %d MiB of a plan",
-			n.job.Name, plan.MaxPlanSize>>20),
-		Help: "compile with --artifacts=needs, which passes on the artifacts of the needs alone, or name them in dependencies",
-	})
 }
 
 // noteFlow warns that a job sees more than it would on GitLab.

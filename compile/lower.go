@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/cic-ci/cic/compile/pipeline"
 	"github.com/cic-ci/cic/compile/syntax"
@@ -42,6 +43,10 @@ func lower(p *pipeline.Pipeline, sel *selection, g *graph, env *environment) (*l
 	}
 	for i, n := range g.nodes {
 		out.plan.Jobs[i] = l.job(g, n, &out.predefined[i])
+		if l.tooLarge() {
+			l.reportSize(n, "the variables of all jobs", "give variables to the jobs that use them, not to all at the top level")
+			return nil, l.diags.list
+		}
 	}
 	l.noteDefaultImage()
 	edges, err := plan.NewGraph(out.plan)
@@ -68,8 +73,26 @@ type lowering struct {
 	diags  diagnostics
 	// imageless are the names of jobs that got the default image.
 	imageless []string
-	// inputBytes is what the plan's lists of inputs take once encoded.
-	inputBytes int
+	// size is what the jobs' variables and inputs take once encoded, in bytes: what
+	// grows with the square of a pipeline, every job having every top-level variable,
+	// every job of a chain the artifacts of all before it.
+	size int
+}
+
+// entryOverhead is what an input or a variable takes in the encoded plan beside
+// its texts: indentation, quotes, comma and line end.
+const entryOverhead = 14
+
+// tooLarge reports whether the plan can be given up: it could not be read again.
+func (l *lowering) tooLarge() bool { return l.size > plan.MaxPlanSize }
+
+// reportSize reports that the plan is too large, up to n because of what.
+func (l *lowering) reportSize(n *node, what, help string) {
+	l.diags.report(&syntax.Error{
+		Code: codePlanSize, Pos: n.job.Pos, Len: utf8.RuneCountInString(n.job.Base), Job: n.job.Name,
+		Msg:  fmt.Sprintf("up to job %q, %s take more than the %d MiB of a plan", n.job.Name, what, plan.MaxPlanSize>>20),
+		Help: help,
+	})
 }
 
 // job lowers one job, its script and inputs aside; predefined receives the
@@ -117,6 +140,9 @@ func (l *lowering) texts(out *plan.Job, j *pipeline.Job, predefined *plan.Variab
 		return known.Get(name)
 	})
 	out.Variables = vars
+	for _, v := range vars {
+		l.size += len(v.Name) + len(v.Value.Value) + entryOverhead
+	}
 	out.Image = l.image(e, j, from)
 	for i := range j.Services {
 		out.Services = append(out.Services, l.service(e, j, &j.Services[i]))

@@ -35,9 +35,9 @@ type variables struct {
 
 	// base are the top-level variables as a job without own variables sees them.
 	base plan.Variables
-	// dependents holds, by name, the top-level variables whose value mentions it,
-	// directly or not. The empty name stands for all that differ from job to job.
-	dependents map[string][]string
+	// mentions holds, by name, the top-level variables whose value mentions it, in
+	// no order. The empty name stands for all that differ from job to job.
+	mentions map[string][]string
 	// shared is false if the base cannot be used: it holds an error, which a
 	// job's own variables may mend.
 	shared bool
@@ -49,7 +49,7 @@ func newVariables(p *pipeline.Pipeline, given map[string]string, predefined plan
 		top:        make(map[string]*definition, len(p.Variables)+len(given)),
 		predefined: predefined,
 		diags:      diags,
-		dependents: map[string][]string{},
+		mentions:   map[string][]string{},
 	}
 	for _, x := range p.Variables {
 		v.top[x.Name] = v.fromFile(x)
@@ -59,7 +59,7 @@ func newVariables(p *pipeline.Pipeline, given map[string]string, predefined plan
 			v.top[name] = &definition{value: value, given: true}
 		}
 	}
-	v.linkDependents()
+	v.linkMentions()
 	v.expandBase()
 	return v
 }
@@ -74,9 +74,8 @@ func (v *variables) fromFile(x pipeline.Variable) *definition {
 	return d
 }
 
-// linkDependents fills v.dependents.
-func (v *variables) linkDependents() {
-	mentions := map[string][]string{} // name -> top-level variables that mention it
+// linkMentions fills v.mentions.
+func (v *variables) linkMentions() {
 	for name, d := range v.top {
 		for ; d != nil; d = d.below {
 			if d.raw {
@@ -84,34 +83,14 @@ func (v *variables) linkDependents() {
 			}
 			scanReferences(d.value, true, func(string) {}, func(ref, _ string) {
 				if ref != name {
-					mentions[ref] = append(mentions[ref], name)
+					v.mentions[ref] = append(v.mentions[ref], name)
 				}
 				if variesByJob(ref) {
-					mentions[""] = append(mentions[""], name)
+					v.mentions[""] = append(v.mentions[""], name)
 				}
 			})
 		}
 	}
-	for name := range mentions {
-		v.dependents[name] = reachable(name, mentions)
-	}
-}
-
-// reachable returns what mentions name, directly or not, sorted.
-func reachable(name string, mentions map[string][]string) []string {
-	var found []string
-	seen := map[string]bool{}
-	for todo := mentions[name]; len(todo) > 0; {
-		next := todo[0]
-		todo = todo[1:]
-		if !seen[next] {
-			seen[next] = true
-			found = append(found, next)
-			todo = append(slices.Clip(todo), mentions[next]...)
-		}
-	}
-	sort.Strings(found)
-	return found
 }
 
 // variesByJob reports whether name is a predefined variable that differs from
@@ -192,14 +171,17 @@ func (v *variables) changedBy(own map[string]*definition) map[string]bool {
 			changed[name] = true
 		}
 	}
+	todo := slices.Clone(v.mentions[""])
 	for name := range own {
-		changed[name] = true
-		for _, dependent := range v.dependents[name] {
-			changed[dependent] = true
-		}
+		todo = append(todo, name)
 	}
-	for _, dependent := range v.dependents[""] {
-		changed[dependent] = true
+	for len(todo) > 0 {
+		name := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		if !changed[name] {
+			changed[name] = true
+			todo = append(todo, v.mentions[name]...)
+		}
 	}
 	return changed
 }

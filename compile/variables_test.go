@@ -145,3 +145,21 @@ func TestVariableBomb(t *testing.T) {
 		t.Errorf("got %v", diags.list)
 	}
 }
+
+// TestVariableChain: to expand a chain of variables costs as much as it is long,
+// wherever a job breaks into it.
+func TestVariableChain(t *testing.T) {
+	const length = 20000
+	var text strings.Builder
+	text.WriteString("variables:\n  V0: top\n")
+	for i := 1; i < length; i++ {
+		fmt.Fprintf(&text, "  V%d: $V%d\n", i, i-1)
+	}
+	text.WriteString("a: {image: x, script: [x]}\nb: {image: x, script: [x], variables: {V5: own}}\n")
+	r := mustCompile(t, text.String(), Options{})
+	for name, want := range map[string]string{"a": "top", "b": "own"} {
+		if got, _ := job(r.Plan, name).Variables.Get(fmt.Sprintf("V%d", length-1)); got.Value != want {
+			t.Errorf("job %s: %q, want %q", name, got.Value, want)
+		}
+	}
+}
