@@ -60,7 +60,7 @@ func (r *Runtime) inspectStored(ctx context.Context, img *image) (err error) {
 // inspect reads what a container's specification depends on from the image's
 // root file system.
 func (img *image) inspect(dir string) (err error) {
-	root, err := os.Open(dir)
+	root, err := os.OpenFile(dir, os.O_RDONLY|unix.O_DIRECTORY, 0)
 	if err != nil {
 		return err
 	}
