@@ -164,6 +164,9 @@ func workspaces(ctx context.Context, c *cli.Context, p *project, dir *exec.RunDi
 	default:
 		return nil, usage("--source is clean or all, not %q", source)
 	}
+	if p.git && !p.hasRepository() {
+		cfg.Warn("git will not work in jobs: the project is a worktree, a submodule or a part of a repository, whose data lies outside of it")
+	}
 	cfg.Tracked = func() (map[string]bool, error) { return p.tracked(ctx) }
 	manager, err := workspace.New(cfg)
 	if err != nil {

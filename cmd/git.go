@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -166,6 +167,13 @@ func parseRemote(remote string) (server url.URL, path string) {
 		}
 	}
 	return server, strings.TrimSuffix(strings.Trim(path, "/"), ".git")
+}
+
+// hasRepository reports whether the repository's data lies in the project, so
+// that jobs have it too.
+func (p *project) hasRepository() bool {
+	info, err := os.Lstat(filepath.Join(p.dir, ".git"))
+	return err == nil && info.IsDir()
 }
 
 // ignored lists what git ignores below the project, directories collapsed and

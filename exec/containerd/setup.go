@@ -110,6 +110,9 @@ func (s *sandbox) create(ctx context.Context) error {
 	if err := makeDir(s.programs(), 0o755); err != nil {
 		return systemError("", err)
 	}
+	if err := writeFile(filepath.Join(s.programs(), gitConfigFile), []byte(gitConfig), 0o644); err != nil {
+		return systemError("", err)
+	}
 	labels := map[string]string{labelRun: s.r.cfg.RunID, labelJob: s.job.ID}
 	opts := []client.NewContainerOpts{client.WithContainerLabels(labels)}
 	if s.img.stored != nil {

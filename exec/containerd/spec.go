@@ -30,6 +30,8 @@ const (
 	programDir = "/.cic"
 	// startFile is the program that prepares the start of another; see [startProgram].
 	startFile = "start"
+	// gitConfigFile holds [gitConfig], beside the programs.
+	gitConfigFile = "gitconfig"
 
 	defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 	// ociVersion is one that crun 1.8 accepts too.
@@ -175,7 +177,17 @@ func workingDir(img *image) (string, error) {
 	return dir, nil
 }
 
-// environment is the image's, completed with PATH and HOME, and over it the job's.
+// gitConfig lets git work in a project that belongs to another user than the
+// job's: in a container that is the rule. It stands in for the image's own file.
+// git obeys GIT_CONFIG_SYSTEM since 2.32.
+const gitConfig = `[safe]
+	directory = *
+[include]
+	path = /etc/gitconfig
+	path = /usr/local/etc/gitconfig
+`
+
+// environment is the image's, completed with what it may lack, and over it the job's.
 func environment(img *image, who account, job []string) []string {
 	var env []string
 	at := make(map[string]int)
@@ -190,7 +202,7 @@ func environment(img *image, who account, job []string) []string {
 			env = append(env, entry)
 		}
 	}
-	set([]string{"PATH=" + defaultPath, "HOME=" + who.home})
+	set([]string{"PATH=" + defaultPath, "HOME=" + who.home, "GIT_CONFIG_SYSTEM=" + path.Join(programDir, gitConfigFile)})
 	set(img.config.Env)
 	set(job)
 	return env

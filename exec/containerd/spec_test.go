@@ -110,7 +110,7 @@ func TestSpecDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"PATH=/only", "HOME=/h", "A=job", "B=image"}; !slices.Equal(s.Process.Env, want) {
+	if want := []string{"PATH=/only", "HOME=/h", "GIT_CONFIG_SYSTEM=/.cic/gitconfig", "A=job", "B=image"}; !slices.Equal(s.Process.Env, want) {
 		t.Errorf("environment %q, want %q", s.Process.Env, want)
 	}
 	if s.Process.Cwd != "/app" || s.Version != "1.0.2" || s.Linux.CgroupsPath != "/cic/r1/j1" || *s.Linux.Resources.Pids.Limit != 4096 {

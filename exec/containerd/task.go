@@ -10,6 +10,7 @@ import (
 	"io"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -117,7 +118,7 @@ func (s *sandbox) prepare(ctx context.Context, p exec.Program) error {
 //
 // It survives SIGTERM, so that it can report how the program ended.
 func startProgram(p exec.Program, shell string) ([]byte, error) {
-	if p.Name == startFile || p.Name == stopFile || !safeID.MatchString(p.Name) {
+	if slices.Contains([]string{startFile, stopFile, gitConfigFile}, p.Name) || !safeID.MatchString(p.Name) {
 		return nil, fmt.Errorf("program name %q is reserved or not safe as a file name", p.Name)
 	}
 	var b bytes.Buffer
