@@ -56,6 +56,11 @@ func openRuntime(ctx context.Context, c *cli.Context, dir *exec.RunDir) (*contai
 	if err != nil {
 		return nil, err
 	}
+	switch network := c.String("network"); network {
+	case "", containerd.NetworkHost, containerd.NetworkNone: // empty where no job is to run
+	default:
+		return nil, usage("--network is host or none, not %q", network)
+	}
 	cfg := containerd.Config{
 		Address:  c.String("address"),
 		StateDir: state,

@@ -175,6 +175,10 @@ func checkSupported(c *cli.Context, pl *plan.Plan) error {
 
 // execError gives an error of the executor its exit code and its help.
 func execError(err error) error {
+	var known *exitError
+	if errors.As(err, &known) {
+		return err
+	}
 	var policy *exec.PolicyError
 	if errors.As(err, &policy) {
 		return fail(exitPolicy, err)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -52,6 +53,10 @@ func checkExit(ts *testscript.TestScript, want string, err error) {
 	}
 }
 
+// signalsPatience is how long a program may take to print what is waited for: a
+// guard against a test that hangs.
+const signalsPatience = 1 * time.Minute
+
 // signals runs a program and sends it signals, each once what it has printed
 // since the signal before matches a pattern. It must end with an exit code:
 //
@@ -87,10 +92,12 @@ func signals(ts *testscript.TestScript, neg bool, args []string) {
 		w.end()
 		ended <- err
 	}()
+	guard := time.AfterFunc(signalsPatience, w.end)
+	defer guard.Stop()
 	for _, s := range steps {
 		if !w.wait(s.pattern) {
-			<-ended
-			ts.Fatalf("the program ended (%v) before it printed %q", cmd.ProcessState, s.pattern)
+			err := errors.Join(cmd.Process.Kill(), <-ended)
+			ts.Fatalf("the program (%v) has not printed %q", err, s.pattern)
 		}
 		ts.Check(cmd.Process.Signal(s.signal))
 	}
