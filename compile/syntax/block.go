@@ -300,7 +300,7 @@ func (p *parser) unexpected(t *tok) *Error {
 	case tokenEOF:
 		return p.fail(CodeSyntax, t, "unexpected end of the file")
 	case tokenQuoted, tokenPlain:
-		return p.fail(CodeSyntax, t, "unexpected text %s", quoted(t.text))
+		return p.strayText(t, last)
 	case tokenBlock:
 		return p.fail(CodeSyntax, t, "a block of text cannot begin here")
 	case tokenAnchor:
@@ -309,6 +309,19 @@ func (p *parser) unexpected(t *tok) *Error {
 		return p.fail(CodeSyntax, t, "unexpected alias %s", quoted("*"+t.text))
 	}
 	return p.fail(CodeSyntax, t, "unexpected %s", quoted(t.text))
+}
+
+// strayText reports a text where none can be; last is the token before it.
+func (p *parser) strayText(t, last *tok) *Error {
+	text := t.text
+	if t.endLine > t.line { // the lines below are read as part of it
+		text = strings.TrimSpace(string([]rune(p.src.line(t.line))[t.col-1:]))
+	}
+	e := p.fail(CodeSyntax, t, "unexpected text %s", quoted(text))
+	if last.kind == tokenQuoted && last.endLine == t.line {
+		e.Help = "a value that begins with a quote ends with it: put quotes of the other kind around the whole value"
+	}
+	return e
 }
 
 // invalid rewrites the lexer's reason for an invalid token.

@@ -138,6 +138,7 @@ func TestParseDiagnostics(t *testing.T) {
 		{"unclosed list, more keys", "a: [x,\nb: y\nc:\n  - z\n", []string{`3:1 CIC1007 unexpected text "c" | 1:4 inside of this "["; is its end missing?`}},
 		{"stray bracket", "a: x\nb: ]\n", []string{`2:4 CIC1007 unexpected "]"`}},
 		{"text behind a quote", "a: \"x\" y\n", []string{`1:8 CIC1007 unexpected text "y"`}},
+		{"text behind a quote, then a list", "a:\n  - echo \"b: 'v'\" > f; g\n  - \"next\"\n", []string{`2:17 CIC1007 unexpected text "\" > f; g"`}},
 		{"list behind a key", "a: - x\n", []string{"1:4 CIC1007 a list cannot begin behind a key on the same line"}},
 		{"reserved", "a: @x\n", []string{`1:4 CIC1007 text without quotes cannot begin with "@"`}},
 		{"percent", "a: %x\n", []string{`1:4 CIC1007 text without quotes cannot begin with "%"`}},
