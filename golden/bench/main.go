@@ -70,16 +70,19 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return 2
 	}
 	pattern, err := regexp.Compile(*only)
-	if err != nil || flags.NArg() > 0 {
-		fmt.Fprintf(stderr, "bench: usage: bench [-only REGEXP]: %v\n", err)
+	if err == nil && flags.NArg() > 0 {
+		err = fmt.Errorf("unknown argument %q", flags.Arg(0))
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "bench: %v\n", err)
 		return 2
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	before := load()
 	rows, err := measure(ctx, pattern, stderr)
-	if printErr := printTable(stdout, rows); printErr != nil {
-		err = errors.Join(err, printErr)
-	}
+	err = errors.Join(err, printTable(stdout, rows))
+	fmt.Fprintln(stdout, conditions(before, load()))
 	if err != nil {
 		fmt.Fprintf(stderr, "bench: %v\n", err)
 		return 1

@@ -5,7 +5,10 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
+	"runtime"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 )
@@ -35,7 +38,7 @@ func (r row) verdict() string {
 
 func printTable(w io.Writer, rows []row) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "figure\tmeasured\tagainst\tratio\tbar\t")
+	fmt.Fprintln(t, "figure\tmeasured\tagainst\tratio\tbar\tverdict")
 	for _, r := range rows {
 		ratio := ""
 		if r.ratio != 0 {
@@ -85,6 +88,21 @@ func show(d time.Duration) string {
 
 // mib is a number of bytes as MiB.
 func mib(bytes int64) string { return fmt.Sprintf("%d MiB", (bytes+1<<19)>>20) }
+
+// conditions tell what else the machine had to do while the table was made.
+func conditions(before, after string) string {
+	return fmt.Sprintf("%d processors; load before %s, after %s, of which this program is a part", runtime.NumCPU(), before, after)
+}
+
+// load is the mean number of processes that wanted to run in the last minute.
+func load() string {
+	text, err := os.ReadFile("/proc/loadavg") // proc_loadavg(5)
+	if err != nil {
+		return "unknown"
+	}
+	first, _, _ := strings.Cut(string(text), " ")
+	return first
+}
 
 // kib is a number of bytes as KiB.
 func kib(bytes int64) string { return fmt.Sprintf("%d KiB", (bytes+1<<9)>>10) }
