@@ -25,7 +25,7 @@ var layering = map[string][]string{
 	"compile":          {"compile/expr", "compile/pipeline", "compile/resolve", "compile/script", "compile/syntax", "plan"},
 	"exec/workspace":   {"plan"},
 	"exec":             {"exec/workspace", "plan"},
-	"exec/containerd":  {"exec", "plan"},
+	"exec/containerd":  {"exec", "exec/workspace", "plan"}, // the sweep unmounts what a dead run left
 	"cmd":              {"compile", "compile/syntax", "exec", "exec/containerd", "exec/workspace", "plan"},
 	"cmd/cic":          {"cmd"},
 	"golden":           {},
