@@ -128,20 +128,16 @@ func sweep(ctx context.Context, c *cli.Context, r *containerd.Runtime) error {
 	if err != nil || len(dead) == 0 {
 		return err
 	}
-	ids := make([]string, len(dead))
-	for i, d := range dead {
-		ids[i] = d.ID
-	}
-	if err := r.Sweep(ctx, ids); err != nil {
-		for _, d := range dead {
-			err = errors.Join(err, d.Close())
-		}
-		return err
-	}
+	// One run that cannot be cleared away must not keep the others.
+	var errs []error
 	for _, d := range dead {
-		err = errors.Join(err, d.Bury(time.Now()))
+		if err := r.Sweep(ctx, []string{d.ID}); err != nil {
+			errs = append(errs, err, d.Close())
+			continue
+		}
+		errs = append(errs, d.Bury(time.Now()))
 	}
-	return err
+	return errors.Join(errs...)
 }
 
 // overlays makes a [workspace.Manager] an [exec.Workspaces].

@@ -118,12 +118,12 @@ func (v *TextView) jobFinished(e *Event) {
 		if res.Allowed {
 			text, sgr = "! Job failed, which is allowed: ", yellow
 		}
-		v.job(e, v.paint(sgr, fmt.Sprintf("%s%s (%.1fs)", text, SanitizeTerminal(res.Error, false), e.Seconds)))
+		v.job(e, v.paint(sgr, fmt.Sprintf("%s%s (%.1fs)", text, oneLine(res.Error), e.Seconds)))
 		for line := range strings.Lines(res.Help) {
 			v.job(e, "help: "+SanitizeTerminal(strings.TrimSuffix(line, "\n"), false))
 		}
 	case e.Status == StatusCanceled && !res.Started.IsZero():
-		v.job(e, v.paint(yellow, fmt.Sprintf("✗ Job canceled: %s (%.1fs)", SanitizeTerminal(res.Error, false), e.Seconds)))
+		v.job(e, v.paint(yellow, fmt.Sprintf("✗ Job canceled: %s (%.1fs)", oneLine(res.Error), e.Seconds)))
 	}
 }
 
@@ -159,8 +159,13 @@ func (v *TextView) runFinished(r *Result) {
 	v.line("%s", strings.Repeat("=", ruleWidth))
 }
 
+// oneLine is the text of an error, of which several that were joined are lines.
+func oneLine(text string) string {
+	return SanitizeTerminal(strings.ReplaceAll(strings.TrimSpace(text), "\n", "; "), false)
+}
+
 func (v *TextView) failure(j *JobResult) {
-	v.line("\n%s", v.paint(red, fmt.Sprintf("✗ %s: %s", displayName(j.Name), SanitizeTerminal(j.Error, false))))
+	v.line("\n%s", v.paint(red, fmt.Sprintf("✗ %s: %s", displayName(j.Name), oneLine(j.Error))))
 	if len(j.Tail) > 0 {
 		v.line("  last lines of its output:")
 	}

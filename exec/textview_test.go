@@ -98,6 +98,7 @@ func TestTextViewVerdicts(t *testing.T) {
 		{Result{Status: StatusManual, Jobs: []JobResult{failed, {Name: "m", Status: StatusManual}}}, "✗ Pipeline failed, and is blocked on a manual job"},
 		{Result{Status: StatusCanceled, Interrupted: true, Jobs: []JobResult{failed}}, "✗ Pipeline interrupted"},
 		{Result{Status: StatusSkipped, Jobs: []JobResult{{Name: "a", Status: StatusSkipped}}}, "! Pipeline skipped: no job ran"},
+		{Result{Status: StatusFailed, Jobs: []JobResult{{Name: "a", Status: StatusFailed, Error: "one\ntwo\n", Started: started}}}, "✗ a: one; two"},
 		{Result{Status: StatusSuccess}, "No jobs to run."},
 	} {
 		var out bytes.Buffer
