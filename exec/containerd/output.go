@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"time"
 
@@ -25,8 +26,12 @@ type output struct {
 
 // newOutput makes the FIFO. It is open for reading before anyone writes, so
 // that no writer ever waits for a reader to come.
-func newOutput(path string) (*output, error) {
-	if err := unix.Mkfifo(path, 0o600); err != nil {
+func newOutput(path string, mode fs.FileMode) (*output, error) {
+	err := unix.Mkfifo(path, uint32(mode.Perm()))
+	if err == nil {
+		err = os.Chmod(path, mode) // whatever the umask
+	}
+	if err != nil {
 		return nil, fmt.Errorf("make FIFO %s: %w", path, err)
 	}
 	fifo, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
@@ -44,6 +49,20 @@ func (o *output) Cancel() {}
 
 // Wait does nothing: [output.copy] has ended before the task is deleted.
 func (o *output) Wait() {}
+
+// written reports whether there is something to read. It does not wait.
+func (o *output) written() (bool, error) {
+	conn, err := o.fifo.SyscallConn()
+	if err != nil {
+		return false, err
+	}
+	n := 0
+	controlErr := conn.Control(func(fd uintptr) { n, err = unix.Read(int(fd), make([]byte, 1)) })
+	if errors.Is(err, unix.EAGAIN) {
+		err = nil
+	}
+	return n > 0, errors.Join(err, controlErr)
+}
 
 // Close removes the FIFO.
 func (o *output) Close() error { return errors.Join(o.fifo.Close(), os.Remove(o.path)) }

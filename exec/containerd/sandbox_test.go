@@ -333,6 +333,24 @@ func TestShellFallback(t *testing.T) {
 	}
 }
 
+// An entry point that does not run its arguments must not pass for a job that did.
+func TestEntrypointSwallows(t *testing.T) {
+	r := open(t, nil)
+	for code := range 2 {
+		entrypoint := []string{"sh", "-c", fmt.Sprintf("echo mine; exit %d", code)}
+		s := setup(t, r, job{plan: plan.Job{Image: plan.Image{Entrypoint: entrypoint}}})
+		var out bytes.Buffer
+		_, err := s.Run(t.Context(), program("echo never"), &out)
+		want := fmt.Sprintf(`its entry point "sh" ended with exit code %d before it ran the script`, code)
+		if classOf(err) != exec.ClassConfig || !strings.Contains(fmt.Sprint(err), want) {
+			t.Errorf("got class %q: %v; want …%s…", classOf(err), err, want)
+		}
+		if out.String() != "mine\n" {
+			t.Errorf("output %q", out.String())
+		}
+	}
+}
+
 func TestSetupErrors(t *testing.T) {
 	r := open(t, nil)
 	for _, test := range []struct {

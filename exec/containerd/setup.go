@@ -139,7 +139,7 @@ func (s *sandbox) newTask(ctx context.Context) error {
 	}
 	path := filepath.Join(s.job.Scratch, fmt.Sprintf("output-%d", s.tasks))
 	task, err := s.container.NewTask(ctx, func(string) (_ cio.IO, err error) {
-		s.out, err = newOutput(path)
+		s.out, err = newOutput(path, 0o600)
 		return s.out, err
 	}, opts...)
 	if err != nil {

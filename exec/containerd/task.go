@@ -29,6 +29,9 @@ const (
 	killTimeout = 30 * time.Second
 	// stopFile in programDir tells the start program not to start anything any more.
 	stopFile = "stop"
+	// startedFile in programDir is a FIFO, through which the start program tells that
+	// it was reached. A FIFO can be written to on a read-only mount.
+	startedFile = "started"
 	// exitTerminated is the exit code of what SIGTERM ended.
 	exitTerminated = 128 + int(unix.SIGTERM)
 )
@@ -49,6 +52,11 @@ func (s *sandbox) Run(ctx context.Context, p exec.Program, out io.Writer) (exitC
 			return 0, err
 		}
 	}
+	started, err := newOutput(filepath.Join(s.programs(), startedFile), 0o622)
+	if err != nil {
+		return 0, systemError("", err)
+	}
+	defer func() { err = errors.Join(err, started.Close()) }()
 	exit, err := s.task.Wait(detached)
 	if err != nil {
 		return 0, systemError("", fmt.Errorf("wait for the job's process: %w", err))
@@ -74,8 +82,24 @@ func (s *sandbox) Run(ctx context.Context, p exec.Program, out io.Writer) (exitC
 	err = errors.Join(err, s.out.finish(drainTimeout), <-copied)
 	if err == nil && stopped {
 		err = context.Cause(ctx)
+	} else if err == nil {
+		err = s.requireStarted(started, p, int(status.ExitCode()))
 	}
 	return int(status.ExitCode()), err
+}
+
+// requireStarted makes sure that the image's entry point came to run the program,
+// since its own exit code says nothing about the job.
+func (s *sandbox) requireStarted(started *output, p exec.Program, exitCode int) error {
+	reached, err := started.written()
+	if err != nil {
+		return systemError("", fmt.Errorf("see whether the job's program was reached: %w", err))
+	}
+	if reached {
+		return nil
+	}
+	return configError(`to do without the image's own entry point: image:entrypoint: [""]`, "image %s: its entry point %q ended with exit code %d before it ran the %s",
+		familiar(s.img.name), s.spec.Process.Args[0], exitCode, p.Name)
 }
 
 // prepare writes the program where the container sees it, and makes sure that
@@ -118,11 +142,11 @@ func (s *sandbox) prepare(ctx context.Context, p exec.Program) error {
 //
 // It survives SIGTERM, so that it can report how the program ended.
 func startProgram(p exec.Program, shell string) ([]byte, error) {
-	if slices.Contains([]string{startFile, stopFile, gitConfigFile}, p.Name) || !safeID.MatchString(p.Name) {
+	if slices.Contains([]string{startFile, startedFile, stopFile, gitConfigFile}, p.Name) || !safeID.MatchString(p.Name) {
 		return nil, fmt.Errorf("program name %q is reserved or not safe as a file name", p.Name)
 	}
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "trap : TERM\ncd %s || exit 1\n", plan.ProjectDir)
+	fmt.Fprintf(&b, "trap : TERM\necho > %s\ncd %s || exit 1\n", path.Join(programDir, startedFile), plan.ProjectDir)
 	for _, entry := range p.Env {
 		name, value, found := strings.Cut(entry, "=")
 		if !found || !isIdentifier(name) || strings.Contains(value, "\x00") {
