@@ -105,7 +105,12 @@ func executeInContainers(ctx context.Context, c *cli.Context, p *project, e *exe
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, r.Close()) }()
+	defer func() {
+		if closeErr := r.Close(); closeErr != nil {
+			e.RunDir.Abandon()
+			err = errors.Join(err, closeErr)
+		}
+	}()
 	manager, err := workspaces(ctx, c, p, e.RunDir)
 	if err != nil {
 		return nil, err

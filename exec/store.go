@@ -34,11 +34,13 @@ type RunDir struct {
 
 	lock    *os.File
 	journal *os.File
-	// begun: the journal holds something. dead: the run is another process's.
+	// begun: the journal holds something. dead: what is left of the run is, or will
+	// be, another process's to remove.
 	begun, dead bool
 }
 
 const (
+	workName    = "work"
 	journalName = "journal.jsonl"
 	lockName    = "lock"
 	// counterName is the file in <state>/runs whose content is the number of the
@@ -83,7 +85,7 @@ func CreateRun(stateDir, id string) (_ *RunDir, err error) {
 	if r.lock, err = openLocked(filepath.Join(r.Dir, lockName), false); err != nil {
 		return nil, err
 	}
-	for _, dir := range []string{"logs", "artifacts", "plan", "work", "work/workspaces", "work/scratch"} {
+	for _, dir := range []string{"logs", "artifacts", "plan", workName, workName + "/workspaces", workName + "/scratch"} {
 		if err := os.Mkdir(filepath.Join(r.Dir, dir), 0o700); err != nil {
 			return nil, err
 		}
@@ -120,10 +122,10 @@ func (r *RunDir) ArtifactsDir(id string) string { return filepath.Join(r.Dir, "a
 func (r *RunDir) PlanDir() string { return filepath.Join(r.Dir, "plan") }
 
 // WorkspacesDir is an empty directory for [workspace.Config].
-func (r *RunDir) WorkspacesDir() string { return filepath.Join(r.Dir, "work", "workspaces") }
+func (r *RunDir) WorkspacesDir() string { return filepath.Join(r.Dir, workName, "workspaces") }
 
 // scratchDir is the runtime's directory for a job.
-func (r *RunDir) scratchDir(id string) string { return filepath.Join(r.Dir, "work", "scratch", id) }
+func (r *RunDir) scratchDir(id string) string { return filepath.Join(r.Dir, workName, "scratch", id) }
 
 // openJournal opens the journal for appending. A last line that a crash has
 // torn is ended, so that it does not spoil the next.
@@ -162,6 +164,10 @@ func (r *RunDir) append(events []Event) error {
 	return r.journal.Sync()
 }
 
+// Abandon leaves the working directory to the next start, which takes the run for
+// a dead one then: something that the run made could not be removed.
+func (r *RunDir) Abandon() { r.dead = true }
+
 // Close removes what only a living run needs and gives up the lock. A run that
 // never began leaves nothing; one that is dead stays as it is. What is still
 // mounted in the directory is unmounted first.
@@ -169,7 +175,7 @@ func (r *RunDir) Close() error {
 	if r.dead || r.lock == nil {
 		return r.unlock()
 	}
-	gone := filepath.Join(r.Dir, "work")
+	gone := filepath.Join(r.Dir, workName)
 	if !r.begun {
 		gone = r.Dir
 	}
@@ -196,8 +202,8 @@ func (r *RunDir) unlock() error {
 	return errors.Join(errs...)
 }
 
-// DeadRuns returns the runs that ended without saying so: nobody holds their lock
-// and their journal has no end. Each is locked now, so that only one sweep
+// DeadRuns returns the runs that did not clear up: nobody holds their lock, and
+// their journal has no end or their working directory is still there. Each is locked now, so that only one sweep
 // takes it: the caller ends what is left of it and then calls [RunDir.Bury],
 // or [RunDir.Close] where that failed.
 func DeadRuns(stateDir string) (dead []*RunDir, err error) {
@@ -225,9 +231,8 @@ func DeadRuns(stateDir string) (dead []*RunDir, err error) {
 			return dead, err
 		}
 		r.lock = lock
-		ended, err := r.ended()
-		if err == nil && !ended {
-			r.dead = true
+		r.dead, err = r.needsBurial()
+		if err == nil && r.dead {
 			dead = append(dead, r)
 			continue
 		}
@@ -238,17 +243,32 @@ func DeadRuns(stateDir string) (dead []*RunDir, err error) {
 	return dead, nil
 }
 
-// Bury removes the working directory of a dead run and ends its journal, so that
-// it is not dead any more but a run that was canceled.
+// Bury removes the working directory of a dead run and ends its journal if it has
+// no end, so that it is not dead any more but a run that was canceled.
 func (r *RunDir) Bury(now time.Time) error {
-	if err := removeMounted(filepath.Join(r.Dir, "work")); err != nil {
+	if err := removeMounted(filepath.Join(r.Dir, workName)); err != nil {
 		return errors.Join(err, r.unlock()) // stays dead: the next sweep tries again
+	}
+	if ended, err := r.ended(); ended || err != nil {
+		return errors.Join(err, r.unlock())
 	}
 	if err := r.openJournal(); err != nil {
 		return errors.Join(err, r.unlock())
 	}
 	err := r.append([]Event{{Time: now, Type: EventRunFinished, Status: StatusCanceled}})
 	return errors.Join(err, r.unlock())
+}
+
+func (r *RunDir) needsBurial() (bool, error) {
+	_, err := os.Lstat(filepath.Join(r.Dir, workName))
+	if err == nil {
+		return true, nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return false, err
+	}
+	ended, err := r.ended()
+	return !ended, err
 }
 
 // ended reports whether the last whole line of the journal ends the run.

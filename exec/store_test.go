@@ -117,10 +117,16 @@ func TestDeadRuns(t *testing.T) {
 		"torn":  `{"type":"run_started"}` + "\n" + `{"type":"run_fin`,
 		"ended": `{"type":"run_started"}` + "\n" + `{"type":"run_finished","status":"success"}` + "\n",
 	}
-	for _, id := range []string{"early", "ended", "mid", "torn"} {
+	journals["unclean"] = journals["ended"]
+	for _, id := range []string{"early", "ended", "mid", "torn", "unclean"} {
 		r, err := CreateRun(state, id)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if id == "ended" {
+			if err := os.RemoveAll(filepath.Join(r.Dir, workName)); err != nil {
+				t.Fatal(err)
+			}
 		}
 		die(t, r, journals[id])
 	}
@@ -128,7 +134,7 @@ func TestDeadRuns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := ids(dead); !slices.Equal(got, []string{"early", "mid", "torn"}) {
+	if got := ids(dead); !slices.Equal(got, []string{"early", "mid", "torn", "unclean"}) {
 		t.Fatalf("dead: %v", got)
 	}
 	if again, err := DeadRuns(state); err != nil || len(again) != 0 {
@@ -143,7 +149,7 @@ func TestDeadRuns(t *testing.T) {
 			t.Errorf("a failed sweep removed what may still be in use: %v", err)
 		}
 	}
-	if dead, err = DeadRuns(state); err != nil || len(dead) != 3 {
+	if dead, err = DeadRuns(state); err != nil || len(dead) != 4 {
 		t.Fatalf("after a failed sweep: %v, %v", ids(dead), err)
 	}
 	for _, r := range dead {
@@ -160,6 +166,36 @@ func TestDeadRuns(t *testing.T) {
 	journal, err := os.ReadFile(filepath.Join(state, "runs", "torn", journalName))
 	if err != nil || !strings.HasSuffix(string(journal), "run_fin\n"+`{"time":"`+time.Unix(1e9, 0).Format(time.RFC3339)+`","type":"run_finished","status":"canceled"}`+"\n") {
 		t.Errorf("journal: %q, %v", journal, err)
+	}
+	journal, err = os.ReadFile(filepath.Join(state, "runs", "unclean", journalName))
+	if err != nil || string(journal) != journals["unclean"] {
+		t.Errorf("a journal that had an end: %q, %v", journal, err)
+	}
+}
+
+// A run that could not remove all it made is left to the next start.
+func TestAbandon(t *testing.T) {
+	state := t.TempDir()
+	r, err := CreateRun(state, "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.append([]Event{{Type: EventRunStarted}, {Type: EventRunFinished}}); err != nil {
+		t.Fatal(err)
+	}
+	r.Abandon()
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	dead, err := DeadRuns(state)
+	if err != nil || !slices.Equal(ids(dead), []string{"a"}) {
+		t.Fatalf("dead: %v, %v", ids(dead), err)
+	}
+	if err := dead[0].Bury(time.Unix(1e9, 0)); err != nil {
+		t.Fatal(err)
+	}
+	if dead, err = DeadRuns(state); err != nil || len(dead) != 0 {
+		t.Errorf("after burial: %v, %v", ids(dead), err)
 	}
 }
 
