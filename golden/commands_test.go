@@ -173,6 +173,7 @@ func memory(ts *testscript.TestScript, neg bool, args []string) {
 	cmd.Stdout, cmd.Stderr = out, ts.Stderr()
 	err = errors.Join(cmd.Run(), out.Close())
 	ts.Check(err)
+	limit *= raceMemory
 	if got := maxResident(cmd.ProcessState) >> 20; got > int64(limit) {
 		ts.Fatalf("the program took %d MiB of memory, more than %d", got, limit)
 	}

@@ -1,0 +1,6 @@
+//go:build !race
+
+package golden
+
+// raceMemory is 1 without the race detector.
+const raceMemory = 1
