@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 
@@ -73,6 +74,10 @@ func report(stderr io.Writer, err error) int {
 	if !errors.As(err, &e) {
 		// Whatever the flag parser reports is a mistake in the command line.
 		e = &exitError{code: exitUsage, err: err}
+	}
+	// "stat x: no such file" names a system call that the user did not make.
+	if path, ok := e.err.(*fs.PathError); ok {
+		e.err = fmt.Errorf("%s: %w", path.Path, path.Err)
 	}
 	if msg := e.Error(); msg != "" {
 		fmt.Fprintf(stderr, "cic: error: %s\n", msg)

@@ -96,7 +96,7 @@ func openRevision(c *cli.Context, arg string) (*revision, error) {
 		return nil, fail(exitInvalid, err)
 	}
 	show := func(name string) ([]byte, error) {
-		out, err := p.run(c.Context, "show", "--end-of-options", rev+":"+name)
+		out, err := p.run(c.Context, "show", "--no-textconv", "--no-ext-diff", "--end-of-options", rev+":"+name)
 		if err != nil {
 			return nil, err
 		}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/cic-ci/cic/plan"
@@ -48,9 +49,12 @@ func openProject(ctx context.Context, dir string) (*project, error) {
 }
 
 // run runs git in the project. The repository may belong to another user than
-// root, who runs cic, and must not make git start programs of its own.
+// root, who runs cic, and its configuration must not make git start programs:
+// to watch files, to check signatures, or to fetch what is missing.
 func (p *project) run(ctx context.Context, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, "git", append([]string{"-C", p.dir, "-c", "safe.directory=*", "-c", "core.fsmonitor=false"}, args...)...)
+	options := []string{"-C", p.dir, "--no-pager", "-c", "safe.directory=*", "-c", "core.fsmonitor=false", "-c", "log.showSignature=false"}
+	cmd := exec.CommandContext(ctx, "git", append(options, args...)...)
+	cmd.Env = gitEnvironment(os.Environ())
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -61,6 +65,20 @@ func (p *project) run(ctx context.Context, args ...string) (string, error) {
 		return "", fmt.Errorf("git %s: %w", args[0], err)
 	}
 	return string(out), nil
+}
+
+// gitEnvironment is environ without what points git at another repository, as it
+// is set where a hook calls cic. No protocol is allowed: this overrules what the
+// repository's configuration allows, where a promisor remote would be asked for
+// objects that are missing (gitprotocol-ext, git-config "protocol.allow").
+func gitEnvironment(environ []string) []string {
+	elsewhere := []string{"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY",
+		"GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_NAMESPACE", "GIT_PREFIX", "GIT_ALLOW_PROTOCOL"}
+	env := slices.DeleteFunc(slices.Clone(environ), func(entry string) bool {
+		name, _, _ := strings.Cut(entry, "=")
+		return slices.Contains(elsewhere, name)
+	})
+	return append(env, "GIT_ALLOW_PROTOCOL=none", "GIT_NO_LAZY_FETCH=1", "GIT_TERMINAL_PROMPT=0")
 }
 
 // line is run for a command that prints one line; empty if it fails.

@@ -71,8 +71,8 @@ type lowering struct {
 	vars   *variables
 	images images
 	diags  diagnostics
-	// imageless are the names of jobs that got the default image.
-	imageless []string
+	// imageless are the jobs that got the default image.
+	imageless []*pipeline.Job
 	// size is what the jobs' variables and inputs take once encoded, in bytes: what
 	// grows with the square of a pipeline, every job having every top-level variable,
 	// every job of a chain the artifacts of all before it.
@@ -173,7 +173,7 @@ func (l *lowering) defaultImage(j *pipeline.Job) *pipeline.Image {
 	name := l.env.options.DefaultImage
 	if name == "" {
 		name = defaultImage
-		l.imageless = append(l.imageless, j.Name)
+		l.imageless = append(l.imageless, j)
 	}
 	return &pipeline.Image{Name: pipeline.Text{Value: name}}
 }
@@ -185,12 +185,17 @@ func (l *lowering) noteDefaultImage() {
 	if len(l.imageless) == 0 {
 		return
 	}
-	names := quoted(l.imageless[:min(len(l.imageless), most)])
+	var first []string
+	for _, j := range l.imageless[:min(len(l.imageless), most)] {
+		first = append(first, j.Name)
+	}
+	names := quoted(first)
 	if more := len(l.imageless) - most; more > 0 {
 		names += fmt.Sprintf(" and %d more", more)
 	}
 	l.diags.report(&syntax.Error{
 		Severity: syntax.SeverityWarning, Code: codeDefaultImage,
+		Pos: l.imageless[0].Pos, Len: utf8.RuneCountInString(l.imageless[0].Base),
 		Msg:  fmt.Sprintf("no image is given for %s: %s is used", names, defaultImage),
 		Help: "set image in the pipeline, or --default-image",
 	})
