@@ -15,10 +15,18 @@ need mksh mksh
 need yash yash
 need gcc gcc # the race detector
 need go golang-go
-[ -n "$missing" ] || exit 0
-echo "installing:$missing" >&2
-sudo=
-[ "$(id -u)" = 0 ] || sudo=sudo
-$sudo apt-get update -qq
-# shellcheck disable=SC2086 # a list of package names
-$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing libc6-dev >/dev/null
+if [ -n "$missing" ]; then
+	echo "installing:$missing" >&2
+	sudo=
+	[ "$(id -u)" = 0 ] || sudo=sudo
+	$sudo apt-get update -qq
+	# shellcheck disable=SC2086 # a list of package names
+	$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing libc6-dev >/dev/null
+fi
+# Outside of the module, whose version an old Go would not understand.
+version=$(cd / && go env GOVERSION)
+minor=${version#go1.}
+if [ "${minor%%[!0-9]*}" -lt 21 ]; then
+	echo "$(command -v go) is $version. Go 1.21 or later fetches the version that go.mod asks for: https://go.dev/dl" >&2
+	exit 1
+fi
