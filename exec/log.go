@@ -13,7 +13,8 @@ import (
 const (
 	maxLine   = 1 << 20 // bytes of one job_output event
 	tailLines = 20
-	tailWidth = 400 // bytes kept of a line of the tail
+	tailWidth = 400              // bytes kept of a line of the tail
+	maxLate   = tailLines * 4096 // bytes kept of what a full log drops
 
 	// DefaultLogLimit is how many bytes of a job's output are kept.
 	DefaultLogLimit = 100 << 20
@@ -91,6 +92,7 @@ type jobLog struct {
 	next   int
 	midway bool // the last byte was not a newline
 	full   bool
+	late   []byte // the last of what came after the log was full
 	closed bool
 	err    error
 }
@@ -105,8 +107,12 @@ func newJobLog(file io.Writer, limit int64, output func(string, bool), note func
 func (l *jobLog) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	n := len(p)
-	if l.closed || l.full || n == 0 {
+	all, n := p, len(p)
+	if l.closed || n == 0 {
+		return n, nil
+	}
+	if l.full {
+		l.keepLate(p)
 		return n, nil
 	}
 	if int64(n) > l.left {
@@ -115,12 +121,22 @@ func (l *jobLog) Write(p []byte) (int, error) {
 	l.left -= int64(len(p))
 	l.raw(p)
 	l.lines.write(p)
-	if len(p) < n {
-		l.full = true
+	if cut := all[len(p):]; len(cut) > 0 {
 		l.lines.flush()
+		l.full = true
+		l.keepLate(cut)
 		l.say(fmt.Sprintf("log_truncated: the output is longer than %s; the rest is dropped, the job goes on", byteSize(l.limit)), true)
 	}
 	return n, nil
+}
+
+// keepLate keeps the end of what the log has no room for, so that the last
+// lines of a failed job are its last.
+func (l *jobLog) keepLate(p []byte) {
+	l.late = append(l.late, p[max(0, len(p)-maxLate):]...)
+	if len(l.late) > 2*maxLate {
+		l.late = append(l.late[:0], l.late[len(l.late)-maxLate:]...)
+	}
 }
 
 // Note adds a line of the executor's own, marked as such.
@@ -172,7 +188,9 @@ func (l *jobLog) line(b []byte, continued bool) {
 		l.tail[l.next] = kept
 		l.next = (l.next + 1) % tailLines
 	}
-	l.output(text, continued)
+	if !l.full {
+		l.output(text, continued)
+	}
 }
 
 // Close ends the last line. It returns the last lines of output, as valid UTF-8,
@@ -181,6 +199,7 @@ func (l *jobLog) Close() (tail []string, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.closed {
+		l.lines.write(l.late)
 		l.lines.flush()
 		l.closed = true
 	}

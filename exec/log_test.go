@@ -3,6 +3,7 @@ package exec
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -91,8 +92,12 @@ func TestJobLogLimit(t *testing.T) {
 			}
 			data = data[n:]
 		}
-		if _, err := log.Close(); err != nil {
+		tail, err := log.Close()
+		if err != nil {
 			t.Fatal(err)
+		}
+		if !slices.Equal(tail, []string{"0123", "56789", "ABC"}) {
+			t.Errorf("tail %q", tail)
 		}
 		if !slices.Equal(l.lines, []string{"0123", "56789"}) || len(l.notes) != 1 {
 			t.Errorf("lines %q, notes %q", l.lines, l.notes)
@@ -100,6 +105,21 @@ func TestJobLogLimit(t *testing.T) {
 		if want := "0123\n56789\ncic: warning: log_truncated: the output is longer than 10 B; the rest is dropped, the job goes on\n"; file.String() != want {
 			t.Errorf("file %q", file.String())
 		}
+	}
+}
+
+func TestJobLogTailOfFullLog(t *testing.T) {
+	var l logged
+	log := l.log(io.Discard, 10)
+	for i := range 100_000 {
+		fmt.Fprintf(log, "line %d\n", i)
+	}
+	if held := cap(log.late); held > 8*maxLate {
+		t.Errorf("a full log holds %d bytes", held)
+	}
+	tail, err := log.Close()
+	if err != nil || len(tail) != tailLines || tail[0] != "line 99980" || tail[tailLines-1] != "line 99999" {
+		t.Errorf("tail %q, %v", tail, err)
 	}
 }
 
