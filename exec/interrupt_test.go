@@ -91,17 +91,18 @@ func TestRunKilled(t *testing.T) {
 				<-ctx.Done()
 				<-p.Kill
 				return 137, context.Cause(ctx)
-			}, "b": sleeps(time.Minute)},
-			after: programs{"b": sleeps(time.Hour)},
+			}, "b": sleeps(time.Minute), "c": sleeps(time.Minute)},
+			after: programs{"b": sleeps(time.Hour), "c": sleeps(time.Hour)},
 		}
 		h := newHarness(t, w)
 		h.Kill = kill
-		p := withArtifacts(t, "1 a art\n1 b", "always")
+		p := withArtifacts(t, "1 a art\n1 b\n1 c art", "always")
 		p.Jobs[0].AfterScript = &plan.Script{Path: "jobs/a.after.sh"}
 		p.Jobs[1].AfterScript = &plan.Script{Path: "jobs/b.after.sh"}
+		p.Jobs[2].AfterScript = &plan.Script{Path: "jobs/c.after.sh"}
 		time.AfterFunc(2*time.Minute, func() { close(kill) })
 		res := h.run(t, t.Context(), p)
-		if res.Duration != 2*time.Minute || !res.Interrupted || states(res) != "a=canceled/canceled b=success" {
+		if res.Duration != 2*time.Minute || !res.Interrupted || states(res) != "a=canceled/canceled b=success c=canceled/canceled" {
 			t.Errorf("%s after %s", states(res), res.Duration)
 		}
 		if w.happened("after_script a") >= 0 || w.happened("collect a out/") >= 0 || w.happened("close a") < 0 {

@@ -249,7 +249,13 @@ func (r *run) afterContext() (context.Context, context.CancelFunc) {
 // collect takes the job's artifacts, if its outcome is one they are kept for.
 func (w *worker) collect(res *JobResult) error {
 	a := w.job.Artifacts
-	if a == nil || w.r.RunDir == nil || w.r.hard.Err() != nil || !keepArtifacts(a.When, res.Status) {
+	if a == nil || w.r.RunDir == nil || !keepArtifacts(a.When, res.Status) {
+		return nil
+	}
+	if w.r.hard.Err() != nil {
+		if res.Status == StatusSuccess { // which would promise that they are there
+			res.Status, res.Class, res.Error = StatusCanceled, ClassCanceled, "killed before its artifacts were collected"
+		}
 		return nil
 	}
 	paths, err := expandAll(a.Paths, w.vars)
