@@ -118,10 +118,16 @@ func executeInContainers(ctx context.Context, c *cli.Context, p *project, e *exe
 	if err := sweep(ctx, c, r); err != nil {
 		warner(c.App.ErrWriter)(fmt.Sprintf("what an earlier run left could not be removed: %v", err))
 	}
+	if err := os.WriteFile(filepath.Join(e.RunDir.Dir, addressFile), []byte(r.Address()), 0o600); err != nil {
+		return nil, err
+	}
 	fmt.Fprintf(c.App.Writer, "Run: %s\n", e.RunDir.ID)
 	e.Runtime, e.Workspaces = r, manager
 	return e.Run(ctx, pl, scripts)
 }
+
+// addressFile is where a run records which containerd it uses.
+const addressFile = "containerd"
 
 // sweep removes what runs have left whose cic is dead.
 func sweep(ctx context.Context, c *cli.Context, r *containerd.Runtime) error {
@@ -136,6 +142,10 @@ func sweep(ctx context.Context, c *cli.Context, r *containerd.Runtime) error {
 	// One run that cannot be cleared away must not keep the others.
 	var errs []error
 	for _, d := range dead {
+		if address, err := os.ReadFile(filepath.Join(d.Dir, addressFile)); err == nil && string(address) != r.Address() {
+			errs = append(errs, d.Close()) // its containers are in another containerd
+			continue
+		}
 		if err := r.Sweep(ctx, []string{d.ID}); err != nil {
 			errs = append(errs, err, d.Close())
 			continue

@@ -16,6 +16,8 @@ import (
 
 const (
 	systemSocket = "/run/containerd/containerd.sock"
+	// privateAddress stands for the private containerd of the state directory.
+	privateAddress = "private"
 	// contactTimeout bounds the first call to a containerd.
 	contactTimeout = 10 * time.Second
 )
@@ -28,11 +30,11 @@ func (r *Runtime) connect(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		r.client = c
+		r.client, r.address = c, r.cfg.Address
 		return nil
 	}
 	if c, err := contact(ctx, systemSocket); err == nil {
-		r.client = c
+		r.client, r.address = c, systemSocket
 		return nil
 	} else if !errnoIs(err, unix.ENOENT, unix.ENOTDIR) {
 		r.cfg.Warn(fmt.Sprintf("using a private containerd: %v", err))
@@ -41,9 +43,13 @@ func (r *Runtime) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.daemon, r.client = d, c
+	r.daemon, r.client, r.address = d, c, privateAddress
 	return nil
 }
+
+// Address is the socket of the containerd in use, or "private" for that of the
+// state directory. What a run left behind can only be swept at its own.
+func (r *Runtime) Address() string { return r.address }
 
 // contact connects to a containerd and makes sure that it answers.
 func contact(ctx context.Context, socket string) (*client.Client, error) {

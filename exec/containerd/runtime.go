@@ -46,6 +46,7 @@ type Runtime struct {
 	cfg         Config
 	client      *client.Client
 	daemon      *daemon // nil for a containerd that is not ours
+	address     string
 	snapshotter string
 
 	images  imageCache

@@ -129,8 +129,10 @@ func (r *Runtime) importMapped(ctx context.Context, m Mapping) (string, error) {
 		return name, nil
 	}
 	r.cfg.Progress("Reading " + m.Target)
-	_, err = r.importImages(ctx, m.Target, name, map[string]string{labelSource: label})
-	return name, err
+	if _, err := r.importImages(ctx, m.Target, name, map[string]string{labelSource: label}); err != nil {
+		return "", fmt.Errorf("%s: %w", m.Target, err)
+	}
+	return name, nil
 }
 
 // importImages reads an archive or layout into the content store and names what it holds.

@@ -140,13 +140,14 @@ func (s *sandbox) prepare(ctx context.Context, p exec.Program) error {
 //   - as a child, since signals do not end a first process, and a shell that is
 //     first would run no trap of its own on a signal that it sends itself.
 //
-// It survives SIGTERM, so that it can report how the program ended.
+// It survives the signals that the job is stopped with, or sends to all its
+// processes itself, so that it can report how the program ended.
 func startProgram(p exec.Program, shell string) ([]byte, error) {
 	if slices.Contains([]string{startFile, startedFile, stopFile, gitConfigFile}, p.Name) || !safeID.MatchString(p.Name) {
 		return nil, fmt.Errorf("program name %q is reserved or not safe as a file name", p.Name)
 	}
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "trap : TERM\necho > %s\ncd %s || exit 1\n", path.Join(programDir, startedFile), plan.ProjectDir)
+	fmt.Fprintf(&b, "trap : HUP INT QUIT TERM\necho > %s\ncd %s || exit 1\n", path.Join(programDir, startedFile), plan.ProjectDir)
 	for _, entry := range p.Env {
 		name, value, found := strings.Cut(entry, "=")
 		if !found || !isIdentifier(name) || strings.Contains(value, "\x00") {

@@ -11,7 +11,7 @@ import (
 
 var errNotLinux = &exec.Error{
 	Class: exec.ClassSystem,
-	Help:  "compile, lint, show, diff and graph work here; run the plan on a Linux machine",
+	Help:  "compile, show and diff work here; run the plan on a Linux machine",
 	Err:   errors.New("cic exec needs Linux"),
 }
 
@@ -26,6 +26,9 @@ func (*Runtime) Close() error { return nil }
 
 // Setup returns an error.
 func (*Runtime) Setup(context.Context, exec.Spec) (exec.Sandbox, error) { return nil, errNotLinux }
+
+// Address is empty.
+func (*Runtime) Address() string { return "" }
 
 // Sweep returns an error.
 func (*Runtime) Sweep(context.Context, []string) error { return errNotLinux }
