@@ -4,10 +4,10 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 )
 
@@ -93,20 +93,26 @@ func (c *compileCase) jobs() int { return c.written * c.copies }
 func (c *compileCase) perJob() time.Duration { return c.cpu.median() / time.Duration(c.jobs()) }
 
 // measureCompile runs the real program: from reading the file to the last script
-// on the disk. Growth is in processor time, which the rest of the machine changes
+// written. Growth is in processor time, which the rest of the machine changes
 // least, and between two pipelines of the same make, as copies cost less to parse
 // than jobs that are written out.
-func measureCompile(b *bench) ([]row, error) {
+func measureCompile(b *bench) (_ []row, err error) {
 	hundred, thousand, full := &compileCase{written: 100, copies: 1}, &compileCase{written: 1000, copies: 1}, &compileCase{written: maxWritten, copies: 1}
 	small, large := &compileCase{written: 250, copies: 4}, &compileCase{written: maxWritten, copies: 4}
 	mixed := &compileCase{written: 1000, copies: 1, mixed: true}
 	cases := []*compileCase{hundred, thousand, full, small, large, mixed}
+	dir, unmount, err := b.memory("compile")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, unmount()) }()
 	project, err := b.mkdir("compile", "project")
 	if err != nil {
 		return nil, err
 	}
 	for i, c := range cases {
-		c.file = filepath.Join(b.dir, "compile", fmt.Sprintf("%d.yml", i))
+		c.file = filepath.Join(dir, fmt.Sprintf("%d.yml", i))
+		c.out = filepath.Join(dir, fmt.Sprintf("plan-%d", i))
 		if err := os.WriteFile(c.file, pipeline(c.written, c.copies, c.mixed), 0o644); err != nil {
 			return nil, err
 		}
@@ -156,11 +162,11 @@ func (c *compileCase) time(floor sample) row {
 	return r
 }
 
-// compile compiles once, into a directory of its own. Nothing is removed before the
-// end: ext4 passes over the inodes of files that were deleted in the last seconds
-// one by one, and a program that makes thousands of files would pay for that.
+// compile compiles once, into a directory that does not exist.
 func (c *compileCase) compile(b *bench, project string) error {
-	c.out = fmt.Sprintf("%s-plan-%d", strings.TrimSuffix(c.file, ".yml"), len(c.wall))
+	if err := os.RemoveAll(c.out); err != nil {
+		return err
+	}
 	u, err := b.run(nil, "compile", c.file, "-C", project, "-o", c.out, "--ref", "main")
 	if err != nil {
 		return err
@@ -176,5 +182,10 @@ func (c *compileCase) compile(b *bench, project string) error {
 
 // copyTree copies a directory once, as the floor of writing it.
 func (b *bench) copyTree(dir string) (usage, error) {
-	return b.command(nil, "cp", "-r", dir, dir+"-copy")
+	dst := dir + "-copy"
+	u, err := b.command(nil, "cp", "-r", dir, dst)
+	if err != nil {
+		return u, err
+	}
+	return u, os.RemoveAll(dst)
 }

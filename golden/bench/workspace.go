@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -29,12 +30,16 @@ type source struct {
 
 // measureWorkspace compares a small project with a large one: what a job costs,
 // what is done once a run, and git's answer to what it ignores.
-func measureWorkspace(b *bench) ([]row, error) {
+func measureWorkspace(b *bench) (_ []row, err error) {
+	dir, unmount, err := b.memory("projects")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, unmount()) }()
 	sizes := []int{100, 100_000}
 	sources := make([]*source, len(sizes))
 	for i, n := range sizes {
-		var err error
-		if sources[i], err = newSource(b, n); err != nil {
+		if sources[i], err = newSource(b, filepath.Join(dir, fmt.Sprint(n)), n); err != nil {
 			return nil, err
 		}
 	}
@@ -72,15 +77,14 @@ func measureWorkspace(b *bench) ([]row, error) {
 	}, nil
 }
 
-// newSource makes a git repository of n files, of which git ignores one in a
-// hundred.
-func newSource(b *bench, n int) (*source, error) {
-	s := &source{}
-	var err error
-	if s.dir, err = b.mkdir("workspace", fmt.Sprint(n), "project"); err != nil {
+// newSource makes a git repository of n empty files in dir, of which git ignores
+// one in a hundred.
+func newSource(b *bench, dir string, n int) (_ *source, err error) {
+	s := &source{dir: dir}
+	if err := os.Mkdir(dir, 0o755); err != nil {
 		return nil, err
 	}
-	if s.work, err = b.mkdir("workspace", fmt.Sprint(n), "work"); err != nil {
+	if s.work, err = b.mkdir("workspaces", fmt.Sprint(n)); err != nil {
 		return nil, err
 	}
 	for i := range n {
@@ -94,7 +98,7 @@ func newSource(b *bench, n int) (*source, error) {
 		if i%100 == 99 {
 			name = "file.o"
 		}
-		if err := os.WriteFile(filepath.Join(dir, name), []byte("int x;\n"), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o644); err != nil {
 			return nil, err
 		}
 	}
