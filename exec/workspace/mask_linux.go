@@ -54,8 +54,10 @@ func buildMask(source, dst string, mask []string) (needed bool, err error) {
 		return false, fmt.Errorf("open mask layer: %w", err)
 	}
 	defer func() { err = errors.Join(err, unix.Close(out)) }()
+	spare := whiteout(dst + ".whiteout")
+	defer func() { err = errors.Join(err, spare.remove()) }()
 	for _, name := range mask {
-		made, err := maskEntry(src, out, strings.Split(name, "/"))
+		made, err := maskEntry(src, out, strings.Split(name, "/"), spare)
 		if err != nil {
 			return false, fmt.Errorf("mask %q: %w", name, err)
 		}
@@ -64,9 +66,38 @@ func buildMask(source, dst string, mask []string) (needed bool, err error) {
 	return needed, nil
 }
 
+// whiteout is the path of a spare whiteout, beside the layer, to which those of
+// the layer are hard links, as the kernel makes its own: a link costs a tenth of
+// a node.
+type whiteout string
+
+// link makes a whiteout in the open directory dir. When the spare one is missing
+// or has all the links that the file system allows it (65,000 on ext4), a new one
+// takes its place.
+func (w whiteout) link(dir int, name string) error {
+	err := unix.Linkat(unix.AT_FDCWD, string(w), dir, name, 0)
+	if !errors.Is(err, unix.EMLINK) && !errors.Is(err, unix.ENOENT) {
+		return err
+	}
+	if err := w.remove(); err != nil {
+		return err
+	}
+	if err := unix.Mknod(string(w), unix.S_IFCHR, 0); err != nil {
+		return err
+	}
+	return unix.Linkat(unix.AT_FDCWD, string(w), dir, name, 0)
+}
+
+func (w whiteout) remove() error {
+	if err := unix.Unlink(string(w)); err != nil && !errors.Is(err, unix.ENOENT) {
+		return err
+	}
+	return nil
+}
+
 // maskEntry makes one whiteout below the open directory out. It makes nothing if
 // the path is not in src, or leads through a link.
-func maskEntry(src, out int, elements []string) (made bool, err error) {
+func maskEntry(src, out int, elements []string, spare whiteout) (made bool, err error) {
 	name := elements[0]
 	var st unix.Stat_t
 	err = unix.Fstatat(src, name, &st, unix.AT_SYMLINK_NOFOLLOW)
@@ -77,7 +108,7 @@ func maskEntry(src, out int, elements []string) (made bool, err error) {
 		return false, err
 	}
 	if len(elements) == 1 {
-		return true, unix.Mknodat(out, name, unix.S_IFCHR, 0)
+		return true, spare.link(out, name)
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFDIR {
 		return false, nil
@@ -95,7 +126,7 @@ func maskEntry(src, out int, elements []string) (made bool, err error) {
 		return false, err
 	}
 	defer func() { err = errors.Join(err, unix.Close(fd)) }()
-	made, err = maskEntry(sub, fd, elements[1:])
+	made, err = maskEntry(sub, fd, elements[1:], spare)
 	// After the entry, which changes the time of its directory. Unlike an artifact
 	// the directory keeps its setgid and sticky bits.
 	return made, errors.Join(err, copyAttributes(fd, &st), unix.Fchmod(fd, st.Mode&0o7777))
