@@ -166,13 +166,12 @@ at-once: {stage: three, needs: [], script: [x]}
 far: {stage: four, needs: [d, staged], script: [x]}
 last: {stage: four, script: [x]}
 `
-	const staged = "*"
 	upstream := map[string]string{
-		"c": "a b", "staged": staged, "chosen": "b", "d": "a b c", "hidden": "a", "limited": "a",
-		"far": "a b c", "last": staged,
+		"c": "a b", "staged": "before two", "chosen": "b", "d": "a b c", "hidden": "a", "limited": "a",
+		"far": "before two c", "last": "before four",
 	}
 	needs := map[string]string{
-		"c": "a b", "staged": staged, "chosen": "b", "d": "c", "hidden": "a", "limited": "a", "last": staged,
+		"c": "a b", "staged": "before two", "chosen": "b", "d": "c", "hidden": "a", "limited": "a", "last": "before four",
 	}
 	for option, want := range map[string]map[string]string{"": upstream, "upstream": upstream, "needs": needs} {
 		r := mustCompile(t, text, Options{Artifacts: option})
@@ -181,8 +180,8 @@ last: {stage: four, script: [x]}
 			if j.Inputs != nil {
 				got[j.Name] = strings.Join(j.Inputs.Jobs, " ")
 			}
-			if j.Inputs != nil && j.Inputs.EarlierStages {
-				got[j.Name] = staged
+			if j.Inputs != nil && j.Inputs.BeforeStage != "" {
+				got[j.Name] = strings.TrimSpace("before " + j.Inputs.BeforeStage + " " + got[j.Name])
 			}
 		}
 		if diff := cmp.Diff(want, got); diff != "" {

@@ -23,17 +23,18 @@ func (l *lowering) flow(p *plan.Plan, g *graph, edges *plan.Graph) {
 	for i, n := range g.nodes {
 		index[n] = i
 	}
-	producing := firstProducingStage(p, g)
+	whole, producing := edges.WholeStages(true), firstProducingStage(p, edges)
 	for i, n := range g.nodes {
+		if whole[i] <= producing {
+			whole[i] = 0 // these stages leave nothing
+		}
 		switch {
 		case n.stageMode && n.dependencies == nil:
-			if producing < n.stage {
-				p.Jobs[i].Inputs = &plan.Inputs{EarlierStages: true}
-			}
+			l.setInputs(p, edges, i, whole[i], nil)
 		case n.stageMode:
-			l.setInputs(p, i, n.directInputs(p, index, func(from *node) bool { return from.stage < n.stage }))
+			l.setInputs(p, edges, i, 0, n.directInputs(p, index, func(from *node) bool { return from.stage < n.stage }))
 		default:
-			l.needsInputs(p, i, n, index, edges)
+			l.needsInputs(p, i, n, index, edges, whole[i])
 		}
 		if l.tooLarge() {
 			l.reportSize(n, "the lists of jobs whose artifacts each job gets",
@@ -43,18 +44,20 @@ func (l *lowering) flow(p *plan.Plan, g *graph, edges *plan.Graph) {
 	}
 }
 
-func (l *lowering) needsInputs(p *plan.Plan, i int, n *node, index map[*node]int, edges *plan.Graph) {
+// needsInputs fills the inputs of a job with needs. All stages before whole are
+// upstream of it.
+func (l *lowering) needsInputs(p *plan.Plan, i int, n *node, index map[*node]int, edges *plan.Graph, whole int) {
 	wanted := make(map[*node]bool, len(n.edges))
 	for _, edge := range n.edges {
 		wanted[edge.to] = edge.artifacts
 	}
 	direct := n.directInputs(p, index, func(from *node) bool { return wanted[from] })
 	if l.env.options.Artifacts == "needs" || n.dependencies != nil {
-		l.setInputs(p, i, direct)
+		l.setInputs(p, edges, i, 0, direct)
 		return
 	}
 	all := edges.Producers(i)
-	l.setInputs(p, i, all)
+	l.setInputs(p, edges, i, whole, all)
 	if len(all) > len(direct) {
 		l.noteFlow(p, n, all, direct)
 	}
@@ -79,16 +82,22 @@ func (n *node) directInputs(p *plan.Plan, index map[*node]int, allowed func(*nod
 	return jobs
 }
 
-func (l *lowering) setInputs(p *plan.Plan, i int, from []int) {
-	if len(from) == 0 {
-		return
+// setInputs lets job i see the artifacts of all stages before whole and of the
+// jobs from, of which those of these stages need not be named.
+func (l *lowering) setInputs(p *plan.Plan, edges *plan.Graph, i, whole int, from []int) {
+	var in plan.Inputs
+	if whole > 0 {
+		in.BeforeStage = p.Stages[whole]
 	}
-	names := make([]string, len(from))
-	for k, f := range from {
-		names[k] = p.Jobs[f].Name
-		l.size += len(names[k]) + entryOverhead
+	for _, f := range from {
+		if edges.Stage(f) >= whole {
+			in.Jobs = append(in.Jobs, p.Jobs[f].Name)
+			l.size += len(p.Jobs[f].Name) + entryOverhead
+		}
 	}
-	p.Jobs[i].Inputs = &plan.Inputs{Jobs: names}
+	if in.BeforeStage != "" || in.Jobs != nil {
+		p.Jobs[i].Inputs = &in
+	}
 }
 
 // noteFlow warns that a job sees more than it would on GitLab.
@@ -117,11 +126,11 @@ func (l *lowering) noteFlow(p *plan.Plan, n *node, all, direct []int) {
 
 // firstProducingStage returns the first stage with a job that leaves artifacts,
 // or the number of stages.
-func firstProducingStage(p *plan.Plan, g *graph) int {
-	for i, n := range g.nodes {
+func firstProducingStage(p *plan.Plan, edges *plan.Graph) int {
+	for i := range p.Jobs {
 		if p.Jobs[i].Artifacts != nil {
-			return n.stage // nodes are in stage order
+			return edges.Stage(i) // jobs are in stage order
 		}
 	}
-	return len(g.stages)
+	return len(p.Stages)
 }

@@ -27,7 +27,7 @@ func withArtifacts(t testing.TB, text, when string) *plan.Plan {
 			j.Artifacts = &plan.Artifacts{When: when, Paths: []plan.Text{plan.Literal("out/")}}
 		}
 		if j.AfterStages {
-			j.Inputs = &plan.Inputs{EarlierStages: true}
+			j.Inputs = &plan.Inputs{BeforeStage: j.Stage}
 		} else if len(j.Needs) > 0 {
 			j.Inputs = &plan.Inputs{}
 			for _, n := range j.Needs {
@@ -57,7 +57,9 @@ func TestRunPassesArtifacts(t *testing.T) {
 			1 z art
 			2 all art
 			2 some needs a
+			3 behind needs all
 			3 last`, "on_success")
+		p.Jobs[6].Inputs.BeforeStage = p.Jobs[4].Stage
 		res := h.run(t, t.Context(), p)
 		dirs := func(ids ...string) []string {
 			var out []string
@@ -69,7 +71,7 @@ func TestRunPassesArtifacts(t *testing.T) {
 		for _, tt := range []struct {
 			job  string
 			want []string
-		}{{"a", nil}, {"all", dirs("a", "z")}, {"some", dirs("a")}, {"last", dirs("a", "z", "all")}} {
+		}{{"a", nil}, {"all", dirs("a", "z")}, {"some", dirs("a")}, {"behind", dirs("a", "z", "all")}, {"last", dirs("a", "z", "all")}} {
 			if got := w.layers[tt.job]; !slices.Equal(got, tt.want) {
 				t.Errorf("%s sees %q, want %q", tt.job, got, tt.want)
 			}

@@ -68,14 +68,12 @@ func (r *run) inputs(job int) []producer {
 		return nil
 	}
 	var found []producer
-	if in.EarlierStages {
-		stage := r.sched.graph.Stage(job)
-		for _, p := range r.producers {
-			if r.sched.graph.Stage(p.job) < stage {
-				found = append(found, p)
-			}
+	before := slices.Index(r.plan.Stages, in.BeforeStage)
+	for _, p := range r.producers { // ascending, as stages are
+		if r.sched.graph.Stage(p.job) >= before {
+			break
 		}
-		return found
+		found = append(found, p)
 	}
 	for _, name := range in.Jobs {
 		if i, ok := r.sched.graph.Index(name); ok {

@@ -279,6 +279,28 @@ func (g *Graph) newProducerSets() *producerSets {
 	return p
 }
 
+// WholeStages returns, by job, the latest stage such that all jobs of all stages
+// before it are upstream because a job waits for these stages whole: the job
+// itself, or one that it reaches through needs. It is 0 where there is none. With
+// artifacts, only needs that pass artifacts on are followed.
+func (g *Graph) WholeStages(artifacts bool) []int {
+	whole := make([]int, len(g.jobs))
+	for _, node := range g.order {
+		if node >= len(g.jobs) {
+			continue
+		}
+		if g.jobs[node].AfterStages {
+			whole[node] = g.stageOf[node]
+		}
+		for i, n := range g.needs[node] {
+			if !artifacts || g.jobs[node].Needs[i].Artifacts {
+				whole[node] = max(whole[node], whole[n])
+			}
+		}
+	}
+	return whole
+}
+
 // addFrom adds what node dep sees and, if it is a job that declares artifacts, itself.
 func (p *producerSets) addFrom(u *union, dep, jobs int) {
 	u.add(p.sets[dep])

@@ -156,6 +156,21 @@ func TestProducers(t *testing.T) {
 	}
 }
 
+func TestWholeStages(t *testing.T) {
+	p := assemble(t, jobsOf("a/x+", "b/y+ *", "b/z x", "c/u z y", "c/v !y x", "c/w", "d/last v", "d/stage *")...)
+	g, err := NewGraph(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// By job: x y z u v w last stage.
+	if got, want := g.WholeStages(true), []int{0, 1, 0, 1, 0, 0, 0, 3}; !slices.Equal(got, want) {
+		t.Errorf("through artifacts: got %v, want %v", got, want)
+	}
+	if got, want := g.WholeStages(false), []int{0, 1, 0, 1, 1, 0, 1, 3}; !slices.Equal(got, want) {
+		t.Errorf("through all needs: got %v, want %v", got, want)
+	}
+}
+
 // TestGraphAgainstDefinition compares levels, producers and reachability with
 // the plainest computation, on random plans.
 func TestGraphAgainstDefinition(t *testing.T) {

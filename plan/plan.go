@@ -161,11 +161,14 @@ type Need struct {
 	Optional bool `json:"optional,omitempty"`
 }
 
-// Inputs tells whose artifacts are in a job's workspace. Exactly one form is used.
+// Inputs tells whose artifacts are in a job's workspace: those of BeforeStage and
+// those of Jobs, together in plan order; a later one overwrites an earlier.
 type Inputs struct {
-	// EarlierStages: those of all jobs of all earlier stages, in plan order.
-	EarlierStages bool `json:"earlier_stages,omitempty"`
-	// Jobs: those of these jobs, in plan order; a later one overwrites an earlier.
+	// BeforeStage: those of all jobs of all stages before this one. The job, or one
+	// upstream of it, waits for these stages whole; it stands for what would
+	// otherwise be a quadratic number of names.
+	BeforeStage string `json:"before_stage,omitempty"`
+	// Jobs: those of these jobs, none of a stage before BeforeStage, in plan order.
 	// Only jobs that declare artifacts are listed.
 	Jobs []string `json:"jobs,omitempty"`
 }

@@ -97,7 +97,7 @@ func full(t testing.TB) *Plan {
 	}
 	deploy := simple("deploy", "deploy")
 	deploy.AfterStages = true
-	deploy.Inputs = &Inputs{EarlierStages: true}
+	deploy.Inputs = &Inputs{BeforeStage: "deploy"}
 	deploy.AllowFailure = true
 	p := assemble(t, build, lint, test, deploy)
 	p.Name = "demo"

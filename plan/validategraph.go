@@ -76,9 +76,10 @@ func (v *validator) graph(s scope, p *Plan) {
 	}
 	v.batches(s, p.Batches, g.Levels())
 	var upstream []reach
+	whole := g.WholeStages(false)
 	for i := range p.Jobs {
 		at := s.job(i, p.Jobs[i].Name)
-		upstream = append(upstream, v.inputs(at, g, i)...)
+		upstream = append(upstream, v.inputs(at, p, g, i, whole[i])...)
 		upstream = append(upstream, v.dotenv(at, g, i)...)
 	}
 	v.upstream(g, upstream)
@@ -106,17 +107,27 @@ type reach struct {
 	job, source int
 }
 
-func (v *validator) inputs(s scope, g *Graph, job int) (claims []reach) {
+// inputs checks a job's inputs; whole is what [Graph.WholeStages] says of it.
+func (v *validator) inputs(s scope, p *Plan, g *Graph, job, whole int) (claims []reach) {
 	in := g.jobs[job].Inputs
 	if in == nil {
 		return nil
 	}
 	at := s.field("inputs")
-	switch {
-	case in.EarlierStages == (len(in.Jobs) > 0):
-		at.fail("want either earlier_stages or jobs")
-	case in.EarlierStages && !g.StageMode(job):
-		at.fail("earlier_stages wants after_stages: the job does not wait for them")
+	if in.BeforeStage == "" && len(in.Jobs) == 0 {
+		at.fail("want before_stage or jobs")
+	}
+	before := 0
+	if in.BeforeStage != "" {
+		before = slices.Index(p.Stages, in.BeforeStage)
+		switch {
+		case before < 0:
+			at.field("before_stage").fail("no stage is named %s", quote(in.BeforeStage))
+		case before == 0:
+			at.field("before_stage").fail("no stage is before %s", quote(in.BeforeStage))
+		case before > whole:
+			at.field("before_stage").fail("the job does not wait for all stages before %s", quote(in.BeforeStage))
+		}
 	}
 	last := -1
 	for i, name := range in.Jobs {
@@ -130,6 +141,8 @@ func (v *validator) inputs(s scope, g *Graph, job int) (claims []reach) {
 			at.fail("%s: jobs must be distinct and in plan order", quote(name))
 		case g.jobs[n].Artifacts == nil:
 			at.fail("%s declares no artifacts", quote(name))
+		case g.Stage(n) < before:
+			at.fail("%s is among the jobs before stage %s", quote(name), quote(in.BeforeStage))
 		}
 		last = n
 		claims = append(claims, reach{at, job, n})
