@@ -23,10 +23,16 @@ if [ -n "$missing" ]; then
 	# shellcheck disable=SC2086 # a list of package names
 	$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing libc6-dev >/dev/null
 fi
-# Outside of the module, whose version an old Go would not understand.
+# Debian 12 has Go 1.19, which cannot fetch the version that go.mod asks for by
+# itself, as Go does since 1.21, but can download the module that it comes in.
+# Outside of this module, whose version an old Go would not understand.
 version=$(cd / && go env GOVERSION)
 minor=${version#go1.}
 if [ "${minor%%[!0-9]*}" -lt 21 ]; then
-	echo "$(command -v go) is $version. Go 1.21 or later fetches the version that go.mod asks for: https://go.dev/dl" >&2
-	exit 1
+	want=$(sed -n 's/^go //p' go.mod).$(cd / && go env GOOS)-$(cd / && go env GOARCH)
+	echo "$(command -v go) is $version: fetching go$want" >&2
+	dir=$(cd / && go mod download -json "golang.org/toolchain@v0.0.1-go$want" | sed -n 's/.*"Dir": "\(.*\)".*/\1/p')
+	chmod +x "$dir"/bin/* "$dir"/pkg/tool/*/*
+	mkdir -p bin
+	ln -sfn "$dir" bin/go
 fi

@@ -11,6 +11,11 @@ out=$(cd "$out" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
+# A machine that has what it needs may not have the lists of packages.
+if ! apt-cache show busybox-static >/dev/null 2>&1; then
+	$([ "$(id -u)" = 0 ] || echo sudo) apt-get update -qq
+fi
+
 # unpack PACKAGE... into ROOT: without their maintainer scripts.
 unpack() {
 	root=$1
