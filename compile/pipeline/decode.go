@@ -70,6 +70,8 @@ func (d *decoder) classify(root *syntax.Node) (globals, jobs []syntax.Pair) {
 		case vocabularies[inPipeline].known[name] == nil,
 			(name == "default" || name == "workflow") && hasAny(p.Value, jobMarkers):
 			jobs = append(jobs, p)
+		case name != "variables" && hasAny(p.Value, []string{"script"}):
+			d.fail(CodeJobName, p.Key, "%q is a keyword and cannot name a job", name).Help = "give the job another name"
 		default:
 			globals = append(globals, p)
 		}
