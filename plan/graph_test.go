@@ -222,7 +222,16 @@ func TestGraphAgainstDefinition(t *testing.T) {
 			block[k] = k
 		}
 		g.upstreamOf(block, up)
+		whole, waited := g.WholeStages(true), g.WholeStages(false)
 		for i := range p.Jobs {
+			for k := range p.Jobs {
+				if p.Jobs[k].Artifacts != nil && g.Stage(k) < whole[i] && !producers[i][k] {
+					t.Fatalf("job %d: whole stages before %d, but not the artifacts of %d", i, whole[i], k)
+				}
+				if g.Stage(k) < waited[i] && !upstream[i][k] {
+					t.Fatalf("job %d: whole stages before %d, but it does not wait for %d", i, waited[i], k)
+				}
+			}
 			got := g.Producers(i)
 			if !slices.IsSorted(got) || len(got) != len(producers[i]) {
 				t.Fatalf("job %d: producers %v, want %v", i, got, producers[i])
