@@ -146,9 +146,15 @@ func TestIgnoredAndTracked(t *testing.T) {
 }
 
 func TestUsage(t *testing.T) {
+	t.Chdir(t.TempDir())
+	git(t, ".", "init", "-q", "-b", "main")
+	if err := os.WriteFile("pipeline.yml", []byte("job: {image: a, script: [x]}\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	for _, args := range []string{
 		"nosuch", "compile", "compile -o a --check b", "compile -o a x y", "compile -o a --ref r --tag t", "compile -o a --var 1X=2",
 		"compile -o a --artifacts all", "show", "diff a", "diff a b --format xml", "exec", "image load", "version x", "exec --nosuch",
+		"run --dry-run --workspace x", "run --dry-run --source x", "run --dry-run --network x", "run --jobs 0", "run --jobs -2", "run --dry-run --image x",
 	} {
 		var stdout, stderr bytes.Buffer
 		code := run(context.Background(), append([]string{"cic"}, strings.Fields(args)...), nil, &stdout, &stderr)

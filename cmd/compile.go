@@ -212,8 +212,13 @@ func readRegular(name string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	// The parser's own limit is lower and says so at its place.
-	return io.ReadAll(io.LimitReader(f, 16<<20))
+	// As much as a plan may have; the parser's own limit is lower.
+	const limit = 64 << 20
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && len(data) > limit {
+		err = fmt.Errorf("%s is larger than %d MiB", name, limit>>20)
+	}
+	return data, err
 }
 
 // printDiagnostics prints warnings and errors; the error it returns, if any

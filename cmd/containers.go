@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -56,11 +57,6 @@ func openRuntime(ctx context.Context, c *cli.Context, dir *exec.RunDir) (*contai
 	if err != nil {
 		return nil, err
 	}
-	switch network := c.String("network"); network {
-	case "", containerd.NetworkHost, containerd.NetworkNone: // empty where no job is to run
-	default:
-		return nil, usage("--network is host or none, not %q", network)
-	}
 	cfg := containerd.Config{
 		Address:  c.String("address"),
 		StateDir: state,
@@ -71,12 +67,8 @@ func openRuntime(ctx context.Context, c *cli.Context, dir *exec.RunDir) (*contai
 	if dir != nil {
 		cfg.RunID, cfg.RunDir = dir.ID, filepath.Join(dir.Dir, "work")
 	}
-	for _, m := range c.StringSlice("image") {
-		mapping, err := containerd.ParseMapping(m)
-		if err != nil {
-			return nil, usage("--image: %v", err)
-		}
-		cfg.Images = append(cfg.Images, mapping)
+	if cfg.Images, err = imageMappings(c); err != nil {
+		return nil, err
 	}
 	r, err := containerd.Open(ctx, cfg)
 	if err != nil {
@@ -85,15 +77,31 @@ func openRuntime(ctx context.Context, c *cli.Context, dir *exec.RunDir) (*contai
 	return r, nil
 }
 
-// withRuntime calls do with a connection that can only manage images.
-func withRuntime(c *cli.Context, do func(*containerd.Runtime) error) error {
-	r, err := openRuntime(c.Context, c, nil)
-	if err != nil {
-		return err
+func imageMappings(c *cli.Context) (mappings []containerd.Mapping, err error) {
+	for _, m := range c.StringSlice("image") {
+		mapping, err := containerd.ParseMapping(m)
+		if err != nil {
+			return nil, usage("--image: %v", err)
+		}
+		mappings = append(mappings, mapping)
 	}
-	err = do(r)
-	if closeErr := r.Close(); closeErr != nil && err == nil {
-		err = execError(closeErr)
+	return mappings, nil
+}
+
+// withRuntime calls do with a connection that can only manage images. A signal
+// ends do's context, so that a private containerd is stopped all the same.
+func withRuntime(c *cli.Context, do func(context.Context, *containerd.Runtime) error) error {
+	ctx, _, stop := onSignals(c.Context, io.Discard) // no jobs to speak of
+	defer stop()
+	r, err := openRuntime(ctx, c, nil)
+	if err == nil {
+		err = do(ctx, r)
+		if closeErr := r.Close(); closeErr != nil && err == nil {
+			err = execError(closeErr)
+		}
+	}
+	if code, ok := signalCode(ctx, nil, err); ok {
+		return &exitError{code: code}
 	}
 	return err
 }
@@ -161,24 +169,16 @@ type overlays struct{ *workspace.Manager }
 func (o overlays) Open(id string) (exec.Workspace, error) { return o.Manager.Open(id) }
 
 func workspaces(ctx context.Context, c *cli.Context, p *project, dir *exec.RunDir) (exec.Workspaces, error) {
-	cfg := workspace.Config{Source: p.dir, Dir: dir.WorkspacesDir(), Warn: warner(c.App.ErrWriter)}
-	switch mode := c.String("workspace"); mode {
-	case "isolated":
-	case "shared":
-		cfg.Shared = true
-	default:
-		return nil, usage("--workspace is isolated or shared, not %q", mode)
+	cfg := workspace.Config{
+		Source: p.dir, Dir: dir.WorkspacesDir(), Warn: warner(c.App.ErrWriter),
+		Shared: c.String("workspace") == "shared",
 	}
-	switch source := c.String("source"); source {
-	case "all":
-	case "clean":
+	if c.String("source") == "clean" {
 		mask, err := p.ignored(ctx)
 		if err != nil {
 			return nil, fail(exitSystem, err)
 		}
 		cfg.Mask = mask
-	default:
-		return nil, usage("--source is clean or all, not %q", source)
 	}
 	if p.git && !p.hasRepository() {
 		cfg.Warn("git will not work in jobs: the project is a worktree, a submodule or a part of a repository, whose data lies outside of it")

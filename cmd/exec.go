@@ -12,6 +12,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/cic-ci/cic/exec"
+	"github.com/cic-ci/cic/exec/containerd"
 	"github.com/cic-ci/cic/plan"
 )
 
@@ -57,6 +58,9 @@ func execFlags() []cli.Flag {
 
 // withRun calls do with the directory of a new run, nil for a dry run.
 func withRun(c *cli.Context, p *project, do func(*exec.RunDir) error) (err error) {
+	if err := checkExecFlags(c); err != nil {
+		return err
+	}
 	if c.Bool("dry-run") {
 		return do(nil)
 	}
@@ -78,6 +82,27 @@ func withRun(c *cli.Context, p *project, do func(*exec.RunDir) error) (err error
 		}
 	}()
 	return do(dir)
+}
+
+// checkExecFlags refuses values that no run can have, of a dry run too.
+func checkExecFlags(c *cli.Context) error {
+	for _, f := range []struct {
+		name   string
+		values [2]string
+	}{
+		{"workspace", [2]string{"isolated", "shared"}},
+		{"source", [2]string{"clean", "all"}},
+		{"network", [2]string{containerd.NetworkHost, containerd.NetworkNone}},
+	} {
+		if v := c.String(f.name); v != f.values[0] && v != f.values[1] {
+			return usage("--%s is %s or %s, not %q", f.name, f.values[0], f.values[1], v)
+		}
+	}
+	if c.IsSet("jobs") && c.Int("jobs") < 1 {
+		return usage("--jobs is at least 1, not %d", c.Int("jobs"))
+	}
+	_, err := imageMappings(c)
+	return err
 }
 
 // execute runs a plan and prints the run. names select jobs; none means all.

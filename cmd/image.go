@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"context"
 	"fmt"
 	"text/tabwriter"
 
@@ -34,9 +35,9 @@ func imageLoad(c *cli.Context) error {
 	if !c.Args().Present() {
 		return usage("image load takes at least one FILE")
 	}
-	return withRuntime(c, func(r *containerd.Runtime) error {
+	return withRuntime(c, func(ctx context.Context, r *containerd.Runtime) error {
 		for _, file := range c.Args().Slice() {
-			names, err := r.LoadImage(c.Context, file, c.String("name"))
+			names, err := r.LoadImage(ctx, file, c.String("name"))
 			if err != nil {
 				return execError(err)
 			}
@@ -52,8 +53,8 @@ func imageList(c *cli.Context) error {
 	if err := noArguments(c); err != nil {
 		return err
 	}
-	return withRuntime(c, func(r *containerd.Runtime) error {
-		images, err := r.ListImages(c.Context)
+	return withRuntime(c, func(ctx context.Context, r *containerd.Runtime) error {
+		images, err := r.ListImages(ctx)
 		if err != nil {
 			return fail(exitSystem, err)
 		}
@@ -69,9 +70,9 @@ func imageRemove(c *cli.Context) error {
 	if !c.Args().Present() {
 		return usage("image rm takes at least one REFERENCE")
 	}
-	return withRuntime(c, func(r *containerd.Runtime) error {
+	return withRuntime(c, func(ctx context.Context, r *containerd.Runtime) error {
 		for _, name := range c.Args().Slice() {
-			if err := r.RemoveImage(c.Context, name); err != nil {
+			if err := r.RemoveImage(ctx, name); err != nil {
 				return execError(err)
 			}
 		}

@@ -26,11 +26,12 @@ const (
 // or else a private one.
 func (r *Runtime) connect(ctx context.Context) error {
 	if r.cfg.Address != "" {
-		c, err := contact(ctx, strings.TrimPrefix(r.cfg.Address, "unix://"))
+		address := strings.TrimPrefix(r.cfg.Address, "unix://")
+		c, err := contact(ctx, address)
 		if err != nil {
 			return err
 		}
-		r.client, r.address = c, r.cfg.Address
+		r.client, r.address = c, address
 		return nil
 	}
 	if c, err := contact(ctx, systemSocket); err == nil {
