@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"regexp"
@@ -26,6 +27,7 @@ func commands() map[string]func(ts *testscript.TestScript, neg bool, args []stri
 		"nothing":    nothingLeft,
 		"overlap":    overlap,
 		"signals":    signals,
+		"silent":     silent,
 	}
 }
 
@@ -155,6 +157,21 @@ func (w *watched) wait(pattern *regexp.Regexp) bool {
 		}
 		w.cond.Wait()
 	}
+}
+
+// silent opens a port on the loopback that accepts connections and never says a
+// word, until the script ends, and sets a variable to its HOST:PORT:
+//
+//	silent NAME
+func silent(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: silent NAME")
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	ts.Defer(func() { ts.Check(l.Close()) })
+	// Nobody accepts: the kernel does so on its own, up to the backlog.
+	ts.Setenv(args[0], l.Addr().String())
 }
 
 // memory runs a program, which must succeed, and checks that its resident set
