@@ -26,6 +26,9 @@ func (dryBox) Run(_ context.Context, p Program, out io.Writer) (int, error) {
 	return 0, err
 }
 
+func (dryBox) Start(context.Context, func(bool, string)) error { return nil }
+
+func (dryBox) Hits() Hits           { return Hits{} }
 func (dryBox) Builds() string       { return "" }
 func (dryBox) Mount([]string) error { return nil }
 func (dryBox) Close() error         { return nil }

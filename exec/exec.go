@@ -24,12 +24,14 @@ import (
 //  1. Setup makes a sandbox. The workspace may not be mounted yet; the sandbox
 //     must see it when it is mounted later.
 //  2. The executor mounts the workspace.
-//  3. Sandbox.Run with the script, then perhaps once more with the after-script.
+//  3. Sandbox.Start, if the job has services.
+//  4. Sandbox.Run with the script, then perhaps once more with the after-script.
 //     Both see the same root file system; no process of the first is left when
 //     the second begins.
-//  4. Sandbox.Close. Nothing of the job runs any more when it returns.
-//  5. The executor collects artifacts and unmounts the workspace, between 3 and 4
-//     or after 4.
+//  5. Sandbox.Close. Nothing of the job runs any more when it returns, its
+//     services included.
+//  6. The executor collects artifacts and unmounts the workspace, between 4 and 5
+//     or after 5.
 //
 // Setup is called concurrently for different jobs; the methods of one sandbox
 // are not. A cancelled context makes Setup return soon, with nothing left behind.
@@ -40,6 +42,11 @@ type Runtime interface {
 
 // Sandbox is where one job's programs run.
 type Sandbox interface {
+	// Start starts the job's services, in order, and waits until they are ready, or
+	// as long as that may take: a service that is not ready is a note, not an
+	// error. note is also told, until Close, of a service that ends by itself; it
+	// may be called from other goroutines.
+	Start(ctx context.Context, note func(warning bool, text string)) error
 	// Run runs a program to its end and returns its exit code (128+N if signal N
 	// ended it). Output, stdout and stderr together, goes to out, which need not
 	// be safe for concurrent use. Standard input is empty.
@@ -50,6 +57,8 @@ type Sandbox interface {
 	// When the main process ends, what it left running is killed, and output
 	// that does not end within two seconds is given up.
 	Run(ctx context.Context, p Program, out io.Writer) (exitCode int, err error)
+	// Hits tells which limits the last program ran into.
+	Hits() Hits
 	// Close removes the sandbox. It must work after a failed or cancelled Run, may
 	// be called twice, and has its own time limit.
 	Close() error
@@ -65,12 +74,52 @@ type Spec struct {
 	Image string
 	// Env holds NAME=value, over the image's own environment.
 	Env []string
+	// Services run beside the job, in its network. They are in plan order.
+	Services []Service
+	// Secrets are those that the job may have. Nothing of their values may be
+	// written to a disk, or be seen in a process's arguments.
+	Secrets []Secret
+	// Limits are the job's, with the executor's defaults; zero means none.
+	Limits plan.Resources
+	// Granted is what the plan asks for and the command line granted.
+	Granted Granted
 	// Builds is a host directory, a mount point with shared propagation, to be seen
 	// at /builds (bind, rslave). The project appears in its sub-directory project.
 	Builds string
 	// Scratch is an empty host directory for the runtime's own files of this job,
 	// removed by the executor after Close.
 	Scratch string
+}
+
+// Service is a container that runs beside a job, all its texts expanded.
+type Service struct {
+	// Image has an expanded name.
+	Image plan.Image
+	// Command replaces the image's if not nil.
+	Command []string
+	// Env holds NAME=value, over the image's own environment.
+	Env []string
+	// Names are the host names by which the job reaches it, at least one; no two
+	// services of a job share one. The first stands for it in messages.
+	Names []string
+	// Log is the file, not there yet, that gets its output.
+	Log        string
+	Privileged bool
+}
+
+// Granted is what a job may do that others may not.
+type Granted struct {
+	Privileged  bool
+	Devices     []string
+	HostNetwork bool
+}
+
+// Hits are limits that a job's processes ran into.
+type Hits struct {
+	// OOM: the kernel killed a process of the job for want of memory.
+	OOM bool
+	// PIDs: a process could not be made.
+	PIDs bool
 }
 
 // Program is one shell program.
@@ -95,6 +144,7 @@ type Class string
 const (
 	ClassScript    Class = "script"     // the script's exit code
 	ClassTimeout   Class = "timeout"    // the job's time limit
+	ClassOOM       Class = "oom"        // the job's memory limit, or the machine's memory
 	ClassImagePull Class = "image_pull" // the image could not be had
 	ClassConfig    Class = "config"     // the image cannot run the job: no shell, bad user
 	ClassSystem    Class = "system"     // anything of the machine: containerd, disk, mounts

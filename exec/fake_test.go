@@ -85,6 +85,13 @@ func (b *fakeBox) Run(ctx context.Context, p Program, out io.Writer) (int, error
 	return f(ctx, p, out)
 }
 
+func (b *fakeBox) Start(context.Context, func(bool, string)) error {
+	b.w.record("services %s", b.id)
+	return nil
+}
+
+func (b *fakeBox) Hits() Hits { return Hits{} }
+
 func (b *fakeBox) Close() error {
 	b.w.record("close %s", b.id)
 	b.w.mu.Lock()

@@ -65,7 +65,10 @@ func (w *worker) image() string {
 
 // main is the worker's goroutine.
 func (w *worker) main() {
-	setupErr := guard(w.prepare)
+	var setupErr error
+	if !w.late() {
+		setupErr = guard(w.prepare)
+	}
 	l, ok := <-w.start
 	if ok {
 		res := &JobResult{}
@@ -82,9 +85,17 @@ func (w *worker) main() {
 	w.r.messages <- message{job: w.index, err: err, crash: isPanic(err)}
 }
 
+// late reports whether the sandbox can be made only once the job is launched,
+// as what it is made of is known only then, or perhaps none is needed.
+func (w *worker) late() bool { return false }
+
 // prepare makes the sandbox, which does not need the workspace's content.
 func (w *worker) prepare() error {
 	env, err := Environment(w.r.plan, w.job, w.vars)
+	if err != nil {
+		return err
+	}
+	services, err := w.services()
 	if err != nil {
 		return err
 	}
@@ -104,6 +115,11 @@ func (w *worker) prepare() error {
 		Env:     env,
 		Builds:  w.ws.Builds(),
 		Scratch: w.scratch,
+
+		Services: services,
+		Secrets:  w.secrets(),
+		Limits:   w.limits(),
+		Granted:  w.granted(),
 	})
 	return err
 }
@@ -131,16 +147,29 @@ func (w *worker) perform(l launch, res *JobResult, setupErr error) (err error) {
 			res.Tail = tail
 		}
 	}()
+	if w.reuse(l, res) {
+		return nil
+	}
+	if w.late() {
+		setupErr = guard(w.prepare)
+	}
 	if setupErr != nil {
 		w.judge(res, 0, setupErr)
 		return nil
 	}
+	// Artifacts may overwrite what a cache holds, as on GitLab.
+	layers := append(w.restoreCaches(), l.layers...)
 	w.noteInputs(l.from)
-	if err := w.ws.Mount(l.layers); err != nil {
+	if err := w.ws.Mount(layers); err != nil {
 		return fmt.Errorf("workspace: %w", err)
+	}
+	if err := w.startServices(); err != nil {
+		w.judge(res, 0, err)
+		return nil
 	}
 	w.runScript(l, res)
 	w.runAfterScript(l, res)
+	w.saveCaches(res)
 	return w.collect(res)
 }
 

@@ -47,7 +47,7 @@ func TestUnsupported(t *testing.T) {
 	p := parsePlan(t, "1 fine always\n1 all manual\n2 wait delayed")
 	j := &p.Jobs[1]
 	j.Services = []plan.Service{{}}
-	j.Secrets = []string{"S"}
+	j.Secrets = []plan.Secret{{Name: "S"}}
 	j.Caches = []plan.Cache{{}}
 	j.DotenvFrom = []string{"fine"}
 	j.Artifacts = &plan.Artifacts{Reports: map[string][]plan.Text{"junit": nil}}

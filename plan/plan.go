@@ -32,6 +32,8 @@ type Plan struct {
 	// common to all jobs (CI, CI_COMMIT_REF_NAME, ...). Those known only at run
 	// time ([RuntimeVariable]) are supplied by the executor.
 	Variables Variables `json:"variables,omitempty"`
+	// AutoCancel is workflow:auto_cancel, nil where nothing is canceled.
+	AutoCancel *AutoCancel `json:"auto_cancel,omitempty"`
 	// Stages are the stages that hold at least one job, in order.
 	Stages []string `json:"stages"`
 	// Batches are the names of jobs by level: each level may run in parallel once
@@ -75,8 +77,8 @@ type Job struct {
 	// Variables are the job's own: those of the pipeline and of the job, expanded
 	// as far as compile time allows. The script exports them itself.
 	Variables Variables `json:"variables,omitempty"`
-	// Secrets are names of values that the executor must be given.
-	Secrets []string `json:"secrets,omitempty"`
+	// Secrets are values that the executor must be given, sorted by name.
+	Secrets []Secret `json:"secrets,omitempty"`
 	// Reads are the variables that the scripts read and that neither the scripts
 	// nor the plan define; sorted. The predefined ones known at run time are
 	// left out.
@@ -101,6 +103,8 @@ type Job struct {
 	DotenvFrom []string `json:"dotenv_from,omitempty"`
 	// When is on_success, on_failure, always, manual or delayed.
 	When string `json:"when"`
+	// ManualConfirmation is what to ask before a manual job is started.
+	ManualConfirmation string `json:"manual_confirmation,omitempty"`
 	// StartIn is the delay of a delayed job, in seconds.
 	StartIn int64 `json:"start_in,omitempty"`
 	// AllowFailure: a failure of this job does not fail the pipeline.
@@ -113,8 +117,11 @@ type Job struct {
 	ResourceGroup string       `json:"resource_group,omitempty"`
 	Environment   *Environment `json:"environment,omitempty"`
 	Resources     *Resources   `json:"resources,omitempty"`
-	// Privileged is a request; only the command line grants it.
-	Privileged bool `json:"privileged,omitempty"`
+	// Privileged, Devices (paths such as /dev/kvm) and HostNetwork are requests;
+	// only the command line grants them.
+	Privileged  bool     `json:"privileged,omitempty"`
+	Devices     []string `json:"devices,omitempty"`
+	HostNetwork bool     `json:"host_network,omitempty"`
 	// Matrix holds the values that make this job one of a parallel:matrix.
 	Matrix Variables `json:"matrix,omitempty"`
 	// Coverage is the RE2 expression of the coverage keyword, without slashes.
@@ -140,6 +147,26 @@ type Service struct {
 	Alias     []string  `json:"alias,omitempty"`
 	Command   []string  `json:"command,omitempty"`
 	Variables Variables `json:"variables,omitempty"`
+	// Privileged is a request, granted with those of the service's job.
+	Privileged bool `json:"privileged,omitempty"`
+}
+
+// Secret is a value that is never in a plan: only its name is.
+type Secret struct {
+	// Name is the variable that holds the value, or the path of a file with it.
+	Name string `json:"name"`
+	// File: the variable holds a path.
+	File bool `json:"file,omitempty"`
+}
+
+// AutoCancel tells which jobs a run gives up by itself.
+type AutoCancel struct {
+	// OnJobFailure is all or none (the same as empty): whether a failed job ends
+	// all others.
+	OnJobFailure string `json:"on_job_failure,omitempty"`
+	// OnNewCommit is conservative, interruptible or none (the same as empty): what a
+	// later run of the same ref ends of this one.
+	OnNewCommit string `json:"on_new_commit,omitempty"`
 }
 
 // Script is one generated shell program.
@@ -190,10 +217,13 @@ type Artifacts struct {
 
 // Cache is a directory kept from run to run.
 type Cache struct {
-	Key          Text   `json:"key"`
-	FallbackKeys []Text `json:"fallback_keys,omitempty"`
-	Paths        []Text `json:"paths,omitempty"`
-	Untracked    bool   `json:"untracked,omitempty"`
+	// Key names the cache. With KeyFiles it is a prefix, perhaps empty, and the rest
+	// of the key is a digest of the files of the project that these globs match.
+	Key          Text     `json:"key"`
+	KeyFiles     []string `json:"key_files,omitempty"`
+	FallbackKeys []Text   `json:"fallback_keys,omitempty"`
+	Paths        []Text   `json:"paths,omitempty"`
+	Untracked    bool     `json:"untracked,omitempty"`
 	// Policy is pull, push or pull-push.
 	Policy Text `json:"policy"`
 	// When is on_success, on_failure or always.
@@ -213,6 +243,8 @@ type Environment struct {
 	Name   Text   `json:"name"`
 	URL    *Text  `json:"url,omitempty"`
 	Action string `json:"action,omitempty"`
+	// Tier is production, staging, testing, development, other, or empty.
+	Tier string `json:"tier,omitempty"`
 }
 
 // Resources are limits of a job's container; zero means the executor's default.

@@ -70,17 +70,17 @@ func full(t testing.TB) *Plan {
 		Services: []Service{{
 			Image: Image{Name: Literal("docker.io/library/postgres:15")},
 			Alias: []string{"db"}, Command: []string{"postgres", "-c", "fsync=off"},
-			Variables: Variables{{"POSTGRES_PASSWORD", Literal("x")}},
+			Variables: Variables{{"POSTGRES_PASSWORD", Literal("x")}}, Privileged: true,
 		}},
 		Variables:             Variables{{"APP", Literal("a <b> & 'c'\n")}, {"WHO", Text{"${GITLAB_USER_NAME} $$", true}}},
-		Secrets:               []string{"TOKEN"},
+		Secrets:               []Secret{{Name: "KEY", File: true}, {Name: "TOKEN"}},
 		Reads:                 []string{"EDITOR", "HOME"},
 		Script:                testScriptFor(ScriptPath("test: [3.11, sqlite]")),
 		AfterScript:           &after,
 		Needs:                 []Need{{Job: "build", Artifacts: true}, {Job: "lint", Optional: true}},
 		Inputs:                &Inputs{Jobs: []string{"build"}},
 		Artifacts:             &Artifacts{Untracked: true, When: "on_success"},
-		Caches:                []Cache{{Key: Literal("pip"), FallbackKeys: []Text{Literal("default")}, Paths: []Text{Literal(".cache/")}, Untracked: true, Policy: Literal("pull-push"), When: "on_success"}},
+		Caches:                []Cache{{Key: Literal("pip"), KeyFiles: []string{"*.lock"}, FallbackKeys: []Text{Literal("default")}, Paths: []Text{Literal(".cache/")}, Untracked: true, Policy: Literal("pull-push"), When: "on_success"}},
 		DotenvFrom:            []string{"build"},
 		When:                  "delayed",
 		StartIn:               60,
@@ -88,9 +88,11 @@ func full(t testing.TB) *Plan {
 		Retry:                 &Retry{Max: 2, When: []string{"script_failure"}, ExitCodes: []int{1}},
 		Timeout:               600,
 		ResourceGroup:         "db",
-		Environment:           &Environment{Name: Literal("review/x"), URL: &Text{Value: "https://x.example"}, Action: "start"},
+		Environment:           &Environment{Name: Literal("review/x"), URL: &Text{Value: "https://x.example"}, Action: "start", Tier: "testing"},
 		Resources:             &Resources{CPUs: 1.5, Memory: 1 << 30, Disk: 1 << 31, PIDs: 100},
 		Privileged:            true,
+		Devices:               []string{"/dev/kvm"},
+		HostNetwork:           true,
 		Matrix:                Variables{{"DB", Literal("sqlite")}, {"PY", Literal("3.11")}},
 		Coverage:              `TOTAL.*?(\d+)%`,
 		Interruptible:         true,
@@ -99,8 +101,10 @@ func full(t testing.TB) *Plan {
 	deploy.AfterStages = true
 	deploy.Inputs = &Inputs{BeforeStage: "deploy"}
 	deploy.AllowFailure = true
+	deploy.When, deploy.ManualConfirmation = "manual", "Really?"
 	p := assemble(t, build, lint, test, deploy)
 	p.Name = "demo"
+	p.AutoCancel = &AutoCancel{OnJobFailure: "all", OnNewCommit: "interruptible"}
 	value := "web"
 	p.Context.Options = map[string]string{"artifacts": "needs"}
 	p.Context.Given = []string{"APP"}

@@ -27,7 +27,7 @@ Batch 2
   test: [3.11, sqlite]  test    python:3.11  needs build, lint, delayed by 1m, may fail, privileged
 
 Batch 3
-  deploy                deploy  alpine:3.20  may fail
+  deploy                deploy  alpine:3.20  manual, may fail
 
 Excluded
   nightly  test  rules: no rule matched: if: $CI_PIPELINE_SOURCE == "schedule"
@@ -60,9 +60,12 @@ services                  [0].name = docker.io/library/postgres:15
                           [0].command = -c
                           [0].command = fsync=off
                           [0].variables.POSTGRES_PASSWORD = x
+                          [0].privileged = true
 variables                 APP = "a <b> & 'c'\n"
                           WHO = template ${GITLAB_USER_NAME} $$
-secrets                   TOKEN
+secrets                   [0].name = KEY
+                          [0].file = true
+                          [1].name = TOKEN
 reads                     EDITOR
                           HOME
 script                    jobs/test-3.11-sqlite-c6c7bf037aa1.sh
@@ -77,6 +80,7 @@ inputs                    jobs = build
 artifacts                 untracked = true
                           when = on_success
 caches                    [0].key = pip
+                          [0].key_files = *.lock
                           [0].fallback_keys = default
                           [0].paths = .cache/
                           [0].untracked = true
@@ -95,11 +99,14 @@ resource_group            db
 environment               review/x
                           url = https://x.example
                           action = start
+                          tier = testing
 resources                 cpus = 1.5
                           memory = 1073741824
                           disk = 2147483648
                           pids = 100
 privileged                true
+devices                   /dev/kvm
+host_network              true
 matrix                    DB = sqlite
                           PY = 3.11
 coverage                  TOTAL.*?(\d+)%

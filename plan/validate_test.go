@@ -76,7 +76,7 @@ func TestValidate(t *testing.T) {
 		{"template form", func(p *Plan) { p.Jobs[test].Variables[1].Value.Value = "$X" }, `variables["WHO"]: template "$X": single $ at byte 0`},
 		{"template name", func(p *Plan) { p.Jobs[test].Variables[1].Value.Value = "${HOME}" }, `variables["WHO"]: template mentions HOME, which is not known at run time`},
 		{"matrix", func(p *Plan) { p.Jobs[test].Matrix[0].Name = "1" }, `matrix["1"]: "1" cannot be`},
-		{"secret", func(p *Plan) { p.Jobs[test].Secrets = []string{"a b"} }, `secrets[0]: "a b" cannot be`},
+		{"secret", func(p *Plan) { p.Jobs[test].Secrets = []Secret{{Name: "a b"}} }, `secrets[0].name: "a b" cannot be`},
 		{"reads order", func(p *Plan) { p.Jobs[test].Reads = []string{"B", "A"} }, `reads: must be sorted`},
 
 		{"image empty", func(p *Plan) { p.Jobs[build].Image.Name.Value = "" }, `jobs[0] "build": image.name: must not be empty`},
@@ -125,7 +125,13 @@ func TestValidate(t *testing.T) {
 		{"report path", func(p *Plan) { p.Jobs[build].Artifacts.Reports["junit"][0].Value = ".." }, `artifacts.reports["junit"][0]: ".." leads out of the project`},
 		{"report empty", func(p *Plan) { p.Jobs[build].Artifacts.Reports["junit"] = nil }, `artifacts.reports["junit"]: must not be empty`},
 		{"artifact name", func(p *Plan) { p.Jobs[build].Artifacts.Name.Value = "$" }, `artifacts.name: template "$": single $ at byte 0`},
-		{"cache key", func(p *Plan) { p.Jobs[test].Caches[0].Key.Value = "" }, `caches[0].key: must not be empty`},
+		{"cache key", func(p *Plan) { c := &p.Jobs[test].Caches[0]; c.KeyFiles, c.Key.Value = nil, "" }, `caches[0].key: must not be empty`},
+		{"cache key files", func(p *Plan) { p.Jobs[test].Caches[0].KeyFiles[0] = "../x" }, `caches[0].key_files[0]: "../x" leads out of the project`},
+		{"device", func(p *Plan) { p.Jobs[test].Devices[0] = "/dev/../etc" }, `devices[0]: "/dev/../etc" is not the path of a device`},
+		{"secret order", func(p *Plan) { p.Jobs[test].Secrets[1].Name = "A" }, `secrets[1].name: secrets must be sorted`},
+		{"confirmation", func(p *Plan) { p.Jobs[test].ManualConfirmation = "x" }, `manual_confirmation: only a manual job has one`},
+		{"auto_cancel", func(p *Plan) { p.AutoCancel.OnJobFailure = "x" }, `auto_cancel.on_job_failure: "x" is none of`},
+		{"tier", func(p *Plan) { p.Jobs[test].Environment.Tier = "x" }, `environment.tier: "x" is none of`},
 		{"cache fallback", func(p *Plan) { p.Jobs[test].Caches[0].FallbackKeys[0].Value = "" }, `caches[0].fallback_keys[0]: must not be empty`},
 		{"cache path", func(p *Plan) { p.Jobs[test].Caches[0].Paths[0].Value = "../x" }, `caches[0].paths[0]: "../x" leads out of the project`},
 		{"cache policy", func(p *Plan) { p.Jobs[test].Caches[0].Policy.Value = "x" }, `caches[0].policy: "x" is none of pull, push, pull-push`},
@@ -261,7 +267,7 @@ func TestValidationErrorOrderAndCap(t *testing.T) {
 	p := full(t)
 	p.Warnings[0].Code = "x"
 	p.Source = ""
-	p.Jobs[3].When = "x"
+	p.Jobs[3].When, p.Jobs[3].ManualConfirmation = "x", ""
 	p.Jobs[0].Timeout = 0
 	p.Jobs[0].Needs = []Need{{Job: "nobody"}}
 	err := p.Validate()

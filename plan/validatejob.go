@@ -2,6 +2,7 @@ package plan
 
 import (
 	"math"
+	"path"
 	"regexp"
 	"slices"
 	"strconv"
@@ -14,6 +15,9 @@ var (
 	pullPolicy  = []string{"always", "if-not-present", "never"}
 	cachePolicy = []string{"pull", "push", "pull-push"}
 	envAction   = []string{"start", "prepare", "stop", "verify", "access"}
+	envTier     = []string{"production", "staging", "testing", "development", "other"}
+	onFailure   = []string{"", "all", "none"}
+	onNewCommit = []string{"", "conservative", "interruptible", "none"}
 	// retryWhen is the list of specification section 25.
 	retryWhen = []string{
 		"always", "unknown_failure", "script_failure", "api_failure", "stuck_or_timeout_failure",
@@ -43,7 +47,7 @@ func (v *validator) job(s scope, j *Job, paths map[string]bool) {
 		v.service(s.element("services", i), &j.Services[i])
 	}
 	s.field("variables").variables(j.Variables)
-	s.field("secrets").identifiers(j.Secrets)
+	s.secrets(j.Secrets)
 	s.field("reads").identifiers(j.Reads)
 	if !slices.IsSorted(j.Reads) {
 		s.field("reads").fail("must be sorted")
@@ -60,7 +64,31 @@ func (v *validator) job(s scope, j *Job, paths map[string]bool) {
 	}
 	v.control(s, j)
 	v.environment(s, j)
+	s.requests(j)
 	s.field("matrix").variables(j.Matrix)
+}
+
+// secrets checks that each has a name of its own, in order.
+func (s scope) secrets(secrets []Secret) {
+	for i := range secrets {
+		at := s.element("secrets", i).field("name")
+		at.identifier(secrets[i].Name)
+		if i > 0 && secrets[i].Name <= secrets[i-1].Name {
+			at.fail("secrets must be sorted by name, each only once")
+		}
+	}
+}
+
+// requests checks what only the command line can grant.
+func (s scope) requests(j *Job) {
+	for i, device := range j.Devices {
+		at := s.element("devices", i)
+		if path.Clean(device) != device || !strings.HasPrefix(device, "/dev/") {
+			at.fail("%s is not the path of a device below /dev", quote(device))
+		}
+		at.line(device)
+	}
+	s.field("devices").unique(j.Devices)
 }
 
 // control checks when and how often a job runs.
@@ -92,6 +120,10 @@ func (v *validator) control(s scope, j *Job) {
 		s.field("coverage").fail("%v", err)
 	}
 	s.field("coverage").text(j.Coverage)
+	if j.ManualConfirmation != "" && j.When != "manual" {
+		s.field("manual_confirmation").fail("only a manual job has one")
+	}
+	s.field("manual_confirmation").text(j.ManualConfirmation)
 }
 
 func (s scope) exitCodes(codes []int) {
@@ -114,6 +146,9 @@ func (v *validator) environment(s scope, j *Job) {
 		}
 		if e.Action != "" {
 			at.field("action").word(e.Action, envAction...)
+		}
+		if e.Tier != "" {
+			at.field("tier").word(e.Tier, envTier...)
 		}
 	}
 	if r := j.Resources; r != nil {
@@ -230,7 +265,16 @@ func (v *validator) artifacts(s scope, a *Artifacts) {
 }
 
 func (v *validator) cache(s scope, c *Cache) {
-	s.field("key").required(c.Key)
+	if len(c.KeyFiles) == 0 {
+		s.field("key").required(c.Key)
+	} else {
+		s.field("key").template(c.Key)
+	}
+	keyFiles := make([]Text, len(c.KeyFiles))
+	for i, pattern := range c.KeyFiles {
+		keyFiles[i] = Literal(pattern)
+	}
+	s.patterns("key_files", keyFiles)
 	for i, key := range c.FallbackKeys {
 		s.element("fallback_keys", i).required(key)
 	}

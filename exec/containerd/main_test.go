@@ -280,6 +280,9 @@ func (j job) spec(t testing.TB) exec.Spec {
 		ID: fmt.Sprintf("job-%d", runs.Add(1)), Job: &p, Image: j.image, Env: j.env,
 		Builds: t.TempDir(), Scratch: t.TempDir(),
 	}
+	if p.Resources != nil {
+		spec.Limits = *p.Resources
+	}
 	if spec.Image == "" {
 		spec.Image = baseImage
 	}

@@ -77,7 +77,7 @@ func (r *Runtime) newSpec(job exec.Spec, img *image, program string) (*oci.Spec,
 	s.Process.Rlimits = nil
 	restrict(s)
 	s.Linux.CgroupsPath = path.Join("/cic", r.cfg.RunID, job.ID)
-	limit(s, job.Job.Resources)
+	limit(s, job.Limits)
 	// The image's own /run is kept, as with Docker.
 	s.Mounts = slices.DeleteFunc(s.Mounts, func(m specs.Mount) bool { return m.Destination == "/run" })
 	s.Mounts = append(s.Mounts, img.mounts...)
@@ -103,19 +103,17 @@ func restrict(s *oci.Spec) {
 }
 
 // limit sets the bounds of a job's control group.
-func limit(s *oci.Spec, want *plan.Resources) {
+func limit(s *oci.Spec, want plan.Resources) {
 	pids := int64(maxPIDs)
-	if want != nil {
-		if want.PIDs > 0 {
-			pids = want.PIDs
-		}
-		if want.Memory > 0 {
-			s.Linux.Resources.Memory = &specs.LinuxMemory{Limit: &want.Memory}
-		}
-		if want.CPUs > 0 {
-			period, quota := uint64(cpuPeriod), int64(want.CPUs*cpuPeriod)
-			s.Linux.Resources.CPU = &specs.LinuxCPU{Period: &period, Quota: &quota}
-		}
+	if want.PIDs > 0 {
+		pids = want.PIDs
+	}
+	if want.Memory > 0 {
+		s.Linux.Resources.Memory = &specs.LinuxMemory{Limit: &want.Memory}
+	}
+	if want.CPUs > 0 {
+		period, quota := uint64(cpuPeriod), int64(want.CPUs*cpuPeriod)
+		s.Linux.Resources.CPU = &specs.LinuxCPU{Period: &period, Quota: &quota}
 	}
 	s.Linux.Resources.Pids = &specs.LinuxPids{Limit: &pids}
 }
