@@ -42,6 +42,7 @@ const (
 	codeCacheKey       = "CIC3035" // a cache key is empty once expanded
 	codeLateServiceArg = "CIC3036" // a service's command mentions a run-time variable
 	codeIdleCache      = "CIC3037" // a cache without paths keeps nothing (warning)
+	codeEnvironment    = "CIC3041" // an environment's name, address or tier is wrong once expanded
 
 	// The plan.
 

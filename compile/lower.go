@@ -133,9 +133,13 @@ func (l *lowering) texts(out *plan.Job, j *pipeline.Job, predefined *plan.Variab
 		from = l.defaultImage(j)
 	}
 	known := plan.JobVariables(out)
+	env := environmentTexts{job: j, report: l.diags.report}
 	vars, e := l.vars.forJob(j, func(e *expander, name string) (plan.Text, bool) {
-		if name == "CI_JOB_IMAGE" {
+		switch {
+		case name == "CI_JOB_IMAGE":
 			return l.jobImage(e, from.Name.Value), true
+		case strings.HasPrefix(name, environmentPrefix):
+			return env.variable(e, name)
 		}
 		return known.Get(name)
 	})
@@ -147,6 +151,7 @@ func (l *lowering) texts(out *plan.Job, j *pipeline.Job, predefined *plan.Variab
 	for i := range j.Services {
 		out.Services = append(out.Services, l.service(e, j, &j.Services[i]))
 	}
+	out.Environment = env.lower(e)
 	out.Artifacts = l.artifacts(e, j)
 	out.Caches = l.caches(e, j)
 	for _, v := range j.Matrix {

@@ -96,6 +96,9 @@ func (v *variables) linkMentions() {
 // variesByJob reports whether name is a predefined variable that differs from
 // job to job and is known at compile time.
 func variesByJob(name string) bool {
+	if strings.HasPrefix(name, environmentPrefix) {
+		return true
+	}
 	return (strings.HasPrefix(name, "CI_JOB_") || strings.HasPrefix(name, "CI_NODE_")) && !plan.RuntimeVariable(name)
 }
 

@@ -6,6 +6,7 @@ import (
 	"path"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/cic-ci/cic/plan"
@@ -33,6 +34,26 @@ func Environment(p *plan.Plan, j *plan.Job, runtime map[string]string) ([]string
 		env = append(env, name+"="+values[name])
 	}
 	return env, nil
+}
+
+// addEnvironment adds what follows from the name of the job's environment, as far
+// as only the executor knows it.
+func addEnvironment(vars map[string]string, j *plan.Job) error {
+	env := j.Environment
+	if env == nil || !env.Name.Template {
+		return nil
+	}
+	name, err := env.Name.Expand(lookup(vars))
+	switch {
+	case err != nil:
+		return fmt.Errorf("environment: %w", err)
+	case strings.TrimSpace(name) == "":
+		return &Error{Class: ClassConfig, Err: fmt.Errorf("the environment's name %q is empty once expanded", env.Name)}
+	}
+	for _, v := range plan.EnvironmentVariables(env, name) {
+		vars[v.Name] = v.Value.Value
+	}
+	return nil
 }
 
 func lookup(values map[string]string) func(string) (string, bool) {

@@ -91,6 +91,9 @@ func (w *worker) late() bool { return false }
 
 // prepare makes the sandbox, which does not need the workspace's content.
 func (w *worker) prepare() error {
+	if err := addEnvironment(w.vars, w.job); err != nil {
+		return err
+	}
 	env, err := Environment(w.r.plan, w.job, w.vars)
 	if err != nil {
 		return err

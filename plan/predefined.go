@@ -18,6 +18,7 @@ var runtimeVariables = []string{
 	"CI_COMMIT_SHA", "CI_COMMIT_SHORT_SHA", "CI_COMMIT_TAG_MESSAGE", "CI_COMMIT_TIMESTAMP", "CI_COMMIT_TITLE",
 	"CI_CONCURRENT_ID", "CI_CONCURRENT_PROJECT_ID",
 	"CI_DEFAULT_BRANCH",
+	"CI_ENVIRONMENT_SLUG", "CI_ENVIRONMENT_TIER",
 	"CI_JOB_ID", "CI_JOB_STARTED_AT", "CI_JOB_STATUS", "CI_JOB_URL",
 	"CI_PIPELINE_CREATED_AT", "CI_PIPELINE_ID", "CI_PIPELINE_IID", "CI_PIPELINE_URL",
 	"CI_PROJECT_DIR", "CI_PROJECT_ID", "CI_PROJECT_NAME", "CI_PROJECT_NAMESPACE", "CI_PROJECT_NAMESPACE_ID",
@@ -96,9 +97,9 @@ func ContextVariables(c Context) Variables {
 	return sorted(vs)
 }
 
-// JobVariables returns the predefined variables that follow from the job. The
-// slug of an environment whose name is a template is left out: it can be made
-// only of the expanded name.
+// JobVariables returns the predefined variables that follow from the job. What
+// is made of an environment's expanded name is left out where that is a template:
+// see [EnvironmentVariables].
 func JobVariables(j *Job) Variables {
 	vs := Variables{
 		{"CI_JOB_GROUP_NAME", Literal(groupName(j.Name))},
@@ -118,13 +119,54 @@ func JobVariables(j *Job) Variables {
 		}
 		vs = append(vs, Variable{"CI_ENVIRONMENT_NAME", env.Name}, Variable{"CI_ENVIRONMENT_ACTION", Literal(action)})
 		if !env.Name.Template {
-			vs = append(vs, Variable{"CI_ENVIRONMENT_SLUG", Literal(environmentSlug(env.Name.Value))})
+			vs = append(vs, EnvironmentVariables(env, env.Name.Value)...)
 		}
 		if env.URL != nil {
 			vs = append(vs, Variable{"CI_ENVIRONMENT_URL", *env.URL})
 		}
 	}
 	return sorted(vs)
+}
+
+// EnvironmentTiers returns the values of Environment.Tier.
+func EnvironmentTiers() []string { return slices.Clone(envTier) }
+
+// EnvironmentVariables returns the predefined variables that follow from the
+// expanded name of an environment.
+func EnvironmentVariables(env *Environment, name string) Variables {
+	tier := env.Tier
+	if tier == "" {
+		tier = environmentTier(name)
+	}
+	return Variables{
+		{"CI_ENVIRONMENT_SLUG", Literal(environmentSlug(name))},
+		{"CI_ENVIRONMENT_TIER", Literal(tier)},
+	}
+}
+
+// tierWords are the parts of a name by which GitLab guesses an environment's
+// tier; the first list with a part of the name decides. Source: GitLab's
+// documentation, "Deployment tier of environments".
+var tierWords = []struct {
+	tier  string
+	words []string
+}{
+	{"development", []string{"dev", "review", "trunk"}},
+	{"testing", []string{"test", "tst", "int", "acpt", "accept", "qa", "qc", "control", "quality"}},
+	{"staging", []string{"stg", "stag", "modl", "model", "pre", "demo", "non"}},
+	{"production", []string{"prd", "prod", "live"}},
+}
+
+func environmentTier(name string) string {
+	name = strings.ToLower(name)
+	for _, t := range tierWords {
+		for _, word := range t.words {
+			if strings.Contains(name, word) {
+				return t.tier
+			}
+		}
+	}
+	return "other"
 }
 
 func sorted(vs Variables) Variables {

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -23,7 +24,8 @@ func checkVariables(t *testing.T, got Variables, want map[string]string, absent 
 		}
 	}
 	for _, variable := range got {
-		if RuntimeVariable(variable.Name) {
+		// What is made of an environment's name is known with that.
+		if RuntimeVariable(variable.Name) && !strings.HasPrefix(variable.Name, "CI_ENVIRONMENT_") {
 			t.Errorf("%s is known at compile time and at run time", variable.Name)
 		}
 	}
@@ -63,7 +65,24 @@ func TestJobVariables(t *testing.T) {
 		t.Error("the name of the environment is no template")
 	}
 	j.Environment.Name = Literal("production")
-	checkVariables(t, JobVariables(&j), map[string]string{"CI_ENVIRONMENT_SLUG": "production"})
+	checkVariables(t, JobVariables(&j), map[string]string{"CI_ENVIRONMENT_SLUG": "production", "CI_ENVIRONMENT_TIER": "production"})
+	j.Environment.Tier = "other"
+	checkVariables(t, JobVariables(&j), map[string]string{"CI_ENVIRONMENT_TIER": "other"})
+}
+
+// TestEnvironmentTier holds examples of GitLab's documentation and its order.
+func TestEnvironmentTier(t *testing.T) {
+	for name, want := range map[string]string{
+		"Production": "production", "live": "production", "gprd": "production",
+		"staging": "staging", "pre-prod": "staging", "demo": "staging",
+		"QA": "testing", "integration": "testing", "prod-test": "testing",
+		"dev": "development", "review/feature": "development", "Trunk": "development",
+		"canary": "other", "": "other",
+	} {
+		if got := environmentTier(name); got != want {
+			t.Errorf("%q: %s, want %s", name, got, want)
+		}
+	}
 }
 
 func TestRuntimeVariables(t *testing.T) {

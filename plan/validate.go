@@ -9,11 +9,13 @@ import (
 	"unicode/utf8"
 )
 
+// MaxName bounds the names of jobs, stages and environments, in characters.
+const MaxName = 255
+
 // Limits of a plan, beyond those of its size. They follow GitLab's limits
 // (specification section 0) where it has one.
 const (
 	maxJobs      = 100_000
-	maxName      = 255     // characters of a name of a job, stage, environment, ...
 	maxText      = 1 << 20 // bytes of any other string
 	maxTimeout   = 30 * 24 * 3600
 	maxStartIn   = 7 * 24 * 3600
@@ -157,8 +159,8 @@ func (s scope) named(name string) {
 		return
 	}
 	s.line(name)
-	if utf8.RuneCountInString(name) > maxName {
-		s.fail("longer than %d characters", maxName)
+	if utf8.RuneCountInString(name) > MaxName {
+		s.fail("longer than %d characters", MaxName)
 	}
 }
 
@@ -198,8 +200,8 @@ func (s scope) identifiers(names []string) {
 }
 
 func (s scope) identifier(name string) {
-	if !IsIdentifier(name) || len(name) > maxName {
-		s.fail("%s cannot be a variable's name: want [A-Za-z_][A-Za-z0-9_]*, at most %d bytes", quote(name), maxName)
+	if !IsIdentifier(name) || len(name) > MaxName {
+		s.fail("%s cannot be a variable's name: want [A-Za-z_][A-Za-z0-9_]*, at most %d bytes", quote(name), MaxName)
 	}
 }
 

@@ -48,6 +48,8 @@ func (d *decoder) conduct(j *Job, what string, n *syntax.Node) {
 		j.Interruptible = d.boolean(n, what)
 	case "coverage":
 		j.Coverage = d.coverage(n)
+	case "environment":
+		j.Environment = d.environment(n)
 	}
 }
 

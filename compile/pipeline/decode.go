@@ -43,6 +43,8 @@ type decoder struct {
 	defaults Job
 	// tagged: the remark on tags was made.
 	tagged bool
+	// idle are the keywords of environment that were remarked upon.
+	idle map[string]bool
 }
 
 // reported identifies a diagnostic that was made.

@@ -32,6 +32,7 @@ func (d *decoder) jobs(pairs []syntax.Pair) {
 		}
 	}
 	d.job = ""
+	d.stops(drafts)
 	d.multiply(drafts)
 }
 

@@ -22,6 +22,7 @@ const (
 	inRetry                         // retry
 	inExitCodes                     // allow_failure
 	inParallel                      // parallel
+	inEnvironment                   // environment
 	scopeEnd
 )
 
@@ -84,7 +85,7 @@ var keywords = []keyword{
 	{name: "id_tokens", refused: inherited},
 	{name: "identity", refused: inherited},
 	{name: "secrets", refused: inJob},
-	{name: "environment", refused: inJob},
+	{name: "environment", done: inJob},
 	{name: "resource_group", refused: inJob},
 	{name: "release", refused: inJob},
 	{name: "pages", refused: inJob, instead: `list the directory under "artifacts:paths"`},
@@ -100,13 +101,13 @@ var keywords = []keyword{
 	{name: "expand", done: inVariable | inJobVariable},
 
 	// image and services
-	{name: "name", done: inImage | inService | inArtifacts},
+	{name: "name", done: inImage | inService | inArtifacts | inEnvironment},
 	{name: "alias", done: inService},
 	{name: "entrypoint", done: inImage | inService},
 	{name: "command", done: inService},
 	{name: "pull_policy", done: inImage | inService},
 	{name: "docker", done: inImage | inService},
-	{name: "kubernetes", refused: inImage | inService | inFilter},
+	{name: "kubernetes", ignored: inEnvironment, refused: inImage | inService | inFilter},
 	{name: "ports", refused: inImage | inService},
 	{name: "user", done: inDocker},
 	{name: "platform", refused: inDocker},
@@ -140,6 +141,13 @@ var keywords = []keyword{
 	{name: "policy", refused: inCache},
 	{name: "unprotect", refused: inCache},
 	{name: "fallback_keys", refused: inCache},
+
+	// environment
+	{name: "url", done: inEnvironment},
+	{name: "action", done: inEnvironment},
+	{name: "deployment_tier", done: inEnvironment},
+	{name: "on_stop", ignored: inEnvironment},
+	{name: "auto_stop_in", ignored: inEnvironment},
 
 	// retry, allow_failure and parallel; matrix in a job is an addition to the
 	// language: parallel:matrix of one entry

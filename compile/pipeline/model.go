@@ -66,9 +66,10 @@ type Job struct {
 	// Dependencies is nil if not specified; empty means: download nothing.
 	Dependencies *[]Text
 
-	Artifacts *Artifacts
-	Caches    []Cache
-	Retry     *Retry
+	Artifacts   *Artifacts
+	Caches      []Cache
+	Retry       *Retry
+	Environment *Environment
 	// Timeout in seconds, 0 for none given.
 	Timeout int64
 	// When is "" if not specified.
@@ -141,6 +142,16 @@ type Artifacts struct {
 type Cache struct {
 	Key   Text // Value "default" if not given
 	Paths []Text
+}
+
+// Environment is the environment keyword. Its texts may hold variables.
+type Environment struct {
+	Name   Text
+	URL    *Text
+	Action string // "" if not given
+	Tier   Text   // "" if not given
+	// OnStop names the job that stops the environment, "" if none does.
+	OnStop Text
 }
 
 // Retry is the retry keyword. With neither When nor ExitCodes every failure is
