@@ -100,7 +100,8 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 		ErrWriter:       stderr,
 		HideHelpCommand: true,
 		Commands: []*cli.Command{
-			compileCommand(), execCommand(), runCommand(), showCommand(), diffCommand(), imageCommand(), versionCommand(),
+			compileCommand(), execCommand(), runCommand(), showCommand(), diffCommand(),
+			runsCommand(), logsCommand(), artifactsCommand(), imageCommand(), versionCommand(),
 		},
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {

@@ -22,8 +22,12 @@ func runtimeFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "address", EnvVars: []string{"CONTAINERD_ADDRESS"}, Usage: "the `SOCKET` of a containerd (default: the system's, else a private one)"},
 		&cli.StringSliceFlag{Name: "image", Usage: "map images, `PATTERN=TARGET`; TARGET is a reference, oci:PATH, docker-archive:FILE, rootfs:DIR or host"},
-		&cli.StringFlag{Name: "state-dir", EnvVars: []string{"CIC_STATE_DIR"}, Usage: "keep runs and images in `DIR`"},
+		stateFlag(),
 	}
+}
+
+func stateFlag() cli.Flag {
+	return &cli.StringFlag{Name: "state-dir", EnvVars: []string{"CIC_STATE_DIR"}, Usage: "keep runs and images in `DIR`"}
 }
 
 // stateDir is where cic keeps its state, an absolute path: the flag, else

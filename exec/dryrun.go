@@ -22,7 +22,7 @@ func (DryRun) Open(string) (Workspace, error) { return dryBox{}, nil }
 type dryBox struct{}
 
 func (dryBox) Run(_ context.Context, p Program, out io.Writer) (int, error) {
-	_, err := fmt.Fprintf(out, "would run the %s with %s: %s\n", p.Name, p.Shell, byteSize(int64(len(p.Body))))
+	_, err := fmt.Fprintf(out, "would run the %s with %s: %s\n", p.Name, p.Shell, ByteSize(int64(len(p.Body))))
 	return 0, err
 }
 

@@ -45,6 +45,8 @@ type Event struct {
 	Status Status `json:"status,omitempty"`
 	// Seconds is how long it took, by the monotonic clock.
 	Seconds float64 `json:"seconds,omitempty"`
+	// Died: the run's process died, and another one ends its record.
+	Died bool `json:"died,omitempty"`
 	// Result is the whole of what is known of a finished job.
 	Result *JobResult `json:"result,omitempty"`
 	// Summary is the whole of what is known of a finished run. It is not part

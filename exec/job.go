@@ -41,7 +41,7 @@ type launch struct {
 }
 
 // jobID is [Spec.ID]: the name of the job's files, unique without regard to case.
-func jobID(j *plan.Job) string { return plan.FileName(j.Name) }
+func jobID(j *plan.Job) string { return JobID(j.Name) }
 
 func newWorker(r *run, i int) *worker {
 	w := &worker{r: r, index: i, job: &r.plan.Jobs[i], start: make(chan launch, 1)}
@@ -133,7 +133,7 @@ func (w *worker) perform(l launch, res *JobResult, setupErr error) (err error) {
 	disk := io.Discard
 	if w.r.RunDir != nil {
 		res.Log = w.r.RunDir.LogPath(w.id)
-		file, openErr := os.OpenFile(res.Log, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+		file, openErr := createTimed(res.Log, w.r.Now)
 		if openErr != nil {
 			return openErr
 		}
@@ -312,7 +312,7 @@ func (w *worker) collect(res *JobResult) error {
 	}
 	res.ArtifactBytes = m.Size
 	if w.left = len(m.Files) > 0; w.left {
-		w.log.Note(false, "saved %d artifact(s), %s", res.Artifacts, byteSize(m.Size))
+		w.log.Note(false, "saved %d artifact(s), %s", res.Artifacts, ByteSize(m.Size))
 	}
 	return nil
 }

@@ -125,7 +125,7 @@ func (l *jobLog) Write(p []byte) (int, error) {
 		l.lines.flush()
 		l.full = true
 		l.keepLate(cut)
-		l.say(fmt.Sprintf("log_truncated: the output is longer than %s; the rest is dropped, the job goes on", byteSize(l.limit)), true)
+		l.say(fmt.Sprintf("log_truncated: the output is longer than %s; the rest is dropped, the job goes on", ByteSize(l.limit)), true)
 	}
 	return n, nil
 }
@@ -210,8 +210,8 @@ func (l *jobLog) Close() (tail []string, err error) {
 	return tail, l.err
 }
 
-// byteSize prints a size for people: 512 B, 1.5 KiB, 100 MiB.
-func byteSize(n int64) string {
+// ByteSize prints a size for people: 512 B, 1.5 KiB, 100 MiB.
+func ByteSize(n int64) string {
 	if n < 1024 {
 		return fmt.Sprintf("%d B", n)
 	}

@@ -213,8 +213,8 @@ func TestJobLogMemory(t *testing.T) {
 
 func TestByteSize(t *testing.T) {
 	for n, want := range map[int64]string{0: "0 B", 1023: "1023 B", 1024: "1 KiB", 1536: "1.5 KiB", 100 << 20: "100 MiB", 3 << 40: "3 TiB", 5000 << 40: "5000 TiB"} {
-		if got := byteSize(n); got != want {
-			t.Errorf("byteSize(%d) = %s, want %s", n, got, want)
+		if got := ByteSize(n); got != want {
+			t.Errorf("ByteSize(%d) = %s, want %s", n, got, want)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package exec
 import (
 	"bytes"
 	"crypto/rand"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"github.com/cic-ci/cic/exec/workspace"
+	"github.com/cic-ci/cic/plan"
 )
 
 // RunDir is the directory of one run, <state>/runs/<id>, mode 0700:
@@ -43,22 +45,30 @@ const (
 	workName    = "work"
 	journalName = "journal.jsonl"
 	lockName    = "lock"
+	logsName    = "logs"
+	logSuffix   = ".log"
+	// logMark follows a job's id in the names of its further logs; it is in no id.
+	logMark = "@"
+
+	artifactsName = "artifacts"
 	// counterName is the file in <state>/runs whose content is the number of the
 	// last run, and whose lock keeps [CreateRun] and [DeadRuns] apart.
 	counterName = ".counter"
 )
 
-// NewRunID returns an id that sorts by time: 20060102-150405-1a2b3c4d.
+// NewRunID returns an id that sorts by time: 20060102-150405-1a2b3c4d. Of the
+// last eight digits four are a part of the second, the others random.
 func NewRunID(now time.Time) string {
-	var random [4]byte
-	rand.Read(random[:]) // never fails
-	return now.UTC().Format("20060102-150405-") + hex.EncodeToString(random[:])
+	var digits [4]byte
+	rand.Read(digits[2:]) // never fails
+	binary.BigEndian.PutUint16(digits[:2], uint16(now.Nanosecond()>>14))
+	return now.UTC().Format("20060102-150405-") + hex.EncodeToString(digits[:])
 }
 
 // CreateRun makes and locks the directory of a new run below the state directory,
 // which is made too if it is missing.
 func CreateRun(stateDir, id string) (_ *RunDir, err error) {
-	if id == "" || id[0] == '.' || filepath.Base(id) != id {
+	if !validRunID(id) {
 		return nil, fmt.Errorf("%q cannot be the id of a run", id)
 	}
 	runs := filepath.Join(stateDir, "runs")
@@ -85,7 +95,7 @@ func CreateRun(stateDir, id string) (_ *RunDir, err error) {
 	if r.lock, err = openLocked(filepath.Join(r.Dir, lockName), false); err != nil {
 		return nil, err
 	}
-	for _, dir := range []string{"logs", "artifacts", "plan", workName, workName + "/workspaces", workName + "/scratch"} {
+	for _, dir := range []string{logsName, artifactsName, "plan", workName, workName + "/workspaces", workName + "/scratch"} {
 		if err := os.Mkdir(filepath.Join(r.Dir, dir), 0o700); err != nil {
 			return nil, err
 		}
@@ -113,10 +123,20 @@ func nextNumber(f *os.File) (int64, error) {
 }
 
 // LogPath is the log file of a job by its id (see [Spec]).
-func (r *RunDir) LogPath(id string) string { return filepath.Join(r.Dir, "logs", id+".log") }
+func (r *RunDir) LogPath(id string) string { return filepath.Join(r.Dir, logsName, id+logSuffix) }
+
+// attemptLogName is the log of an attempt that was not a job's last.
+func attemptLogName(id string, attempt int) string {
+	return fmt.Sprintf("%s%sattempt-%d%s", id, logMark, attempt, logSuffix)
+}
+
+// serviceLogName is the log of a job's service by its first name.
+func serviceLogName(id, service string) string {
+	return id + logMark + "service-" + plan.FileName(service) + logSuffix
+}
 
 // ArtifactsDir is the directory of what a job left.
-func (r *RunDir) ArtifactsDir(id string) string { return filepath.Join(r.Dir, "artifacts", id) }
+func (r *RunDir) ArtifactsDir(id string) string { return filepath.Join(r.Dir, artifactsName, id) }
 
 // PlanDir is an empty directory that the caller may use for the plan.
 func (r *RunDir) PlanDir() string { return filepath.Join(r.Dir, "plan") }
@@ -255,7 +275,7 @@ func (r *RunDir) Bury(now time.Time) error {
 	if err := r.openJournal(); err != nil {
 		return errors.Join(err, r.unlock())
 	}
-	err := r.append([]Event{{Time: now, Type: EventRunFinished, Status: StatusCanceled}})
+	err := r.append([]Event{{Time: now, Type: EventRunFinished, Status: StatusCanceled, Died: true}})
 	return errors.Join(err, r.unlock())
 }
 

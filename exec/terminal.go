@@ -2,6 +2,7 @@ package exec
 
 import (
 	"fmt"
+	"io"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -102,9 +103,9 @@ func escape(s string) (n int, sgr bool) {
 	return n, false
 }
 
-// displayName makes a name from a plan safe to print: control characters and
+// DisplayName makes a name from a plan safe to print: control characters and
 // those that are invisible or change the direction of writing are escaped.
-func displayName(name string) string {
+func DisplayName(name string) string {
 	if plain(name) {
 		return name
 	}
@@ -117,4 +118,43 @@ func displayName(name string) string {
 		}
 	}
 	return b.String()
+}
+
+// terminalWriter makes what is written harmless, line by line.
+type terminalWriter struct {
+	lines  splitter
+	colour bool
+	w      io.Writer
+	err    error
+}
+
+// NewTerminalWriter returns a writer for untrusted text that is to be seen on a
+// terminal; see [SanitizeTerminal]. Close ends a last line without a newline.
+func NewTerminalWriter(w io.Writer, colour bool) io.WriteCloser {
+	t := &terminalWriter{w: w, colour: colour}
+	t.lines = splitter{max: maxLine, emit: t.line}
+	return t
+}
+
+func (t *terminalWriter) line(line []byte, continued bool) {
+	if t.err != nil {
+		return
+	}
+	text := SanitizeTerminal(string(line), t.colour)
+	if !continued {
+		text += "\n"
+	}
+	_, t.err = io.WriteString(t.w, text)
+}
+
+// Write implements [io.Writer].
+func (t *terminalWriter) Write(p []byte) (int, error) {
+	t.lines.write(p)
+	return len(p), t.err
+}
+
+// Close writes what is left.
+func (t *terminalWriter) Close() error {
+	t.lines.flush()
+	return t.err
 }

@@ -78,7 +78,7 @@ func TestDisplayName(t *testing.T) {
 		"a\x1b[2Jb":         `a\u001b[2Jb`,
 		"a\u202eb\u200bc\n": `a\u202eb\u200bc\u000a`,
 	} {
-		if got := displayName(in); got != want {
+		if got := DisplayName(in); got != want {
 			t.Errorf("%q: %q, want %q", in, got, want)
 		}
 	}

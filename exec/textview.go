@@ -51,7 +51,7 @@ func (v *TextView) Observe(e Event) {
 	case EventJobStarted:
 		v.job(&e, v.paint(bold, "Starting job..."))
 		v.job(&e, "Image: "+familiarImage(e.Image))
-		v.job(&e, "Stage: "+displayName(e.Stage))
+		v.job(&e, "Stage: "+DisplayName(e.Stage))
 	case EventJobOutput:
 		v.job(&e, SanitizeTerminal(e.Text, v.colour))
 	case EventJobNote:
@@ -85,7 +85,7 @@ func (v *TextView) line(format string, args ...any) { fmt.Fprintf(&v.buf, format
 // job prints a line of a job. Most lines follow one of the same job.
 func (v *TextView) job(e *Event, text string) {
 	if v.prefix == "" || v.prefixOf != e.Job {
-		v.prefixOf, v.prefix = e.Job, v.paint(dim, "["+displayName(e.Job)+"]")+" "
+		v.prefixOf, v.prefix = e.Job, v.paint(dim, "["+DisplayName(e.Job)+"]")+" "
 	}
 	v.buf.WriteString(v.prefix)
 	v.buf.WriteString(text)
@@ -95,12 +95,12 @@ func (v *TextView) job(e *Event, text string) {
 func (v *TextView) runStarted(e *Event) {
 	ref := ""
 	if e.Ref != "" {
-		ref = " on " + displayName(e.Ref)
+		ref = " on " + DisplayName(e.Ref)
 	}
-	v.line("Starting pipeline from %s%s", displayName(e.Source), ref)
+	v.line("Starting pipeline from %s%s", DisplayName(e.Source), ref)
 	stages := make([]string, len(e.Stages))
 	for i, s := range e.Stages {
-		stages[i] = displayName(s)
+		stages[i] = DisplayName(s)
 	}
 	if len(stages) > 0 {
 		v.line("Stages: %s", strings.Join(stages, " → "))
@@ -153,7 +153,7 @@ func (v *TextView) runFinished(r *Result) {
 	v.list("Failed as allowed", r.Jobs, func(j *JobResult) bool { return j.Status == StatusFailed && j.Allowed })
 	for i := range r.Jobs {
 		if j := &r.Jobs[i]; j.Started.IsZero() {
-			v.line("  %s: %s (%s)", notRun(j.Status), displayName(j.Name), displayName(j.Reason))
+			v.line("  %s: %s (%s)", notRun(j.Status), DisplayName(j.Name), DisplayName(j.Reason))
 		}
 	}
 	v.line("%s", strings.Repeat("=", ruleWidth))
@@ -165,7 +165,7 @@ func oneLine(text string) string {
 }
 
 func (v *TextView) failure(j *JobResult) {
-	v.line("\n%s", v.paint(red, fmt.Sprintf("✗ %s: %s", displayName(j.Name), oneLine(j.Error))))
+	v.line("\n%s", v.paint(red, fmt.Sprintf("✗ %s: %s", DisplayName(j.Name), oneLine(j.Error))))
 	if len(j.Tail) > 0 {
 		v.line("  last lines of its output:")
 	}
@@ -173,7 +173,7 @@ func (v *TextView) failure(j *JobResult) {
 		v.line("  | %s", SanitizeTerminal(line, v.colour))
 	}
 	if j.Log != "" {
-		v.line("  log: %s", displayName(j.Log))
+		v.line("  log: %s", DisplayName(j.Log))
 	}
 }
 
@@ -198,7 +198,7 @@ func (v *TextView) list(title string, jobs []JobResult, pick func(*JobResult) bo
 	var names []string
 	for i := range jobs {
 		if pick(&jobs[i]) {
-			names = append(names, displayName(jobs[i].Name))
+			names = append(names, DisplayName(jobs[i].Name))
 		}
 	}
 	if len(names) > 0 {
@@ -223,8 +223,8 @@ func notRun(s Status) string {
 func familiarImage(ref string) string {
 	for _, prefix := range []string{"docker.io/library/", "docker.io/"} {
 		if short, ok := strings.CutPrefix(ref, prefix); ok {
-			return displayName(short)
+			return DisplayName(short)
 		}
 	}
-	return displayName(ref)
+	return DisplayName(ref)
 }
