@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"path"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/cic-ci/cic/compile/pipeline"
 	"github.com/cic-ci/cic/compile/syntax"
@@ -125,30 +124,4 @@ func (l *lowering) artifacts(e *expander, j *pipeline.Job) *plan.Artifacts {
 		a.When = "on_success"
 	}
 	return a
-}
-
-// caches lowers the caches; one without paths keeps nothing.
-func (l *lowering) caches(e *expander, j *pipeline.Job) []plan.Cache {
-	var caches []plan.Cache
-	for _, c := range j.Caches {
-		key := e.text(c.Key.Value)
-		if strings.TrimSpace(key.Value) == "" {
-			diag := at(codeCacheKey, c.Key, j, "cache:key %q is empty once expanded", c.Key.Value)
-			diag.Len = max(1, utf8.RuneCountInString(c.Key.Value))
-			if missing := e.undefined(c.Key.Value); missing != "" {
-				diag.Help = fmt.Sprintf("variable %q is not defined", missing)
-			}
-			l.diags.report(diag)
-			continue
-		}
-		paths := l.paths(e, j, "cache:paths", c.Paths)
-		if len(paths) == 0 {
-			diag := at(codeIdleCache, c.Key, j, "the cache %q has no paths and keeps nothing", c.Key.Value)
-			diag.Severity = syntax.SeverityWarning
-			l.diags.report(diag)
-			continue
-		}
-		caches = append(caches, plan.Cache{Key: key, Paths: paths, Policy: plan.Literal("pull-push"), When: "on_success"})
-	}
-	return caches
 }

@@ -218,12 +218,16 @@ type Artifacts struct {
 // Cache is a directory kept from run to run.
 type Cache struct {
 	// Key names the cache. With KeyFiles it is a prefix, perhaps empty, and the rest
-	// of the key is a digest of the files of the project that these globs match.
-	Key          Text     `json:"key"`
-	KeyFiles     []string `json:"key_files,omitempty"`
-	FallbackKeys []Text   `json:"fallback_keys,omitempty"`
-	Paths        []Text   `json:"paths,omitempty"`
-	Untracked    bool     `json:"untracked,omitempty"`
+	// of the key is a digest of the files of the project that these globs match, or
+	// "default" if there is none.
+	Key      Text     `json:"key"`
+	KeyFiles []string `json:"key_files,omitempty"`
+	// KeyCommits: the digest is not of the files' contents but of the last commits
+	// that changed them.
+	KeyCommits   bool   `json:"key_commits,omitempty"`
+	FallbackKeys []Text `json:"fallback_keys,omitempty"`
+	Paths        []Text `json:"paths,omitempty"`
+	Untracked    bool   `json:"untracked,omitempty"`
 	// Policy is pull, push or pull-push.
 	Policy Text `json:"policy"`
 	// When is on_success, on_failure or always.

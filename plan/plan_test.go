@@ -80,7 +80,7 @@ func full(t testing.TB) *Plan {
 		Needs:                 []Need{{Job: "build", Artifacts: true}, {Job: "lint", Optional: true}},
 		Inputs:                &Inputs{Jobs: []string{"build"}},
 		Artifacts:             &Artifacts{Untracked: true, When: "on_success"},
-		Caches:                []Cache{{Key: Literal("pip"), KeyFiles: []string{"*.lock"}, FallbackKeys: []Text{Literal("default")}, Paths: []Text{Literal(".cache/")}, Untracked: true, Policy: Literal("pull-push"), When: "on_success"}},
+		Caches:                []Cache{{Key: Literal("pip"), KeyFiles: []string{"*.lock"}, KeyCommits: true, FallbackKeys: []Text{Literal("default")}, Paths: []Text{Literal(".cache/")}, Untracked: true, Policy: Literal("pull-push"), When: "on_success"}},
 		DotenvFrom:            []string{"build"},
 		When:                  "delayed",
 		StartIn:               60,

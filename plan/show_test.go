@@ -81,6 +81,7 @@ artifacts                 untracked = true
                           when = on_success
 caches                    [0].key = pip
                           [0].key_files = *.lock
+                          [0].key_commits = true
                           [0].fallback_keys = default
                           [0].paths = .cache/
                           [0].untracked = true

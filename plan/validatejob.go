@@ -270,6 +270,12 @@ func (v *validator) cache(s scope, c *Cache) {
 	} else {
 		s.field("key").template(c.Key)
 	}
+	if c.KeyCommits && len(c.KeyFiles) == 0 {
+		s.field("key_commits").fail("there are no key_files whose commits are meant")
+	}
+	if len(c.Paths) == 0 && !c.Untracked {
+		s.fail("has neither paths nor untracked: leave it out")
+	}
 	keyFiles := make([]Text, len(c.KeyFiles))
 	for i, pattern := range c.KeyFiles {
 		keyFiles[i] = Literal(pattern)

@@ -7,11 +7,8 @@ import (
 	"github.com/cic-ci/cic/compile/syntax"
 )
 
-// Limits of specification 0 and 24.
-const (
-	maxCaches   = 4
-	maxExpireIn = 100 * year
-)
+// maxExpireIn is the limit of specification 24.
+const maxExpireIn = 100 * year
 
 // artifacts decodes artifacts (specification 24); nil if they collect nothing.
 func (d *decoder) artifacts(n *syntax.Node) *Artifacts {
@@ -82,65 +79,5 @@ func (d *decoder) wholeTree(paths *syntax.Node, a *Artifacts) {
 					`add exclude: [".git/**/*"]`
 			}
 		}
-	}
-}
-
-// caches decodes cache: a mapping or a list of mappings (specification 23).
-func (d *decoder) caches(n *syntax.Node) []Cache {
-	items := []*syntax.Node{n}
-	switch {
-	case n.Kind == syntax.Sequence:
-		items = n.Items
-	case n.Kind != syntax.Mapping:
-		d.wrongType(n, "cache", "a mapping or a list of mappings")
-		return nil
-	case len(n.Pairs) == 0:
-		return nil
-	}
-	if len(items) > maxCaches {
-		d.fail(CodeLimit, n, "a job has at most %d caches, this list has %d", maxCaches, len(items))
-	}
-	caches := make([]Cache, 0, len(items))
-	for _, item := range items {
-		c := Cache{Key: Text{Value: "default", Pos: item.Pos}}
-		ok := d.fields(item, inCache, "cache", func(key, value *syntax.Node) {
-			switch key.Value {
-			case "key":
-				d.cacheKey(&c, value)
-			case "paths":
-				c.Paths = d.paths(value, "cache:paths")
-			}
-		})
-		if !ok {
-			d.wrongType(item, "cache[]", "a mapping")
-		}
-		caches = append(caches, c)
-	}
-	return caches
-}
-
-// cacheKey decodes a key. The restrictions hold for the text as written: a
-// variable in it may well hold a slash.
-func (d *decoder) cacheKey(c *Cache, n *syntax.Node) {
-	if n.Kind == syntax.Mapping {
-		d.fields(n, inCacheKey, "cache:key", func(_, _ *syntax.Node) {})
-		return
-	}
-	if !n.IsScalar() {
-		d.wrongType(n, "cache:key", "a string or a number")
-		return
-	}
-	t, ok := d.scalar(n, "cache:key")
-	plain := strings.NewReplacer("%2F", "/", "%2f", "/", "%2E", ".", "%2e", ".").Replace(t.Value)
-	switch {
-	case !ok:
-	case strings.TrimSpace(plain) == "":
-		d.fail(CodeMissing, n, `"cache:key" must not be empty`)
-	case strings.Contains(plain, "/"):
-		d.fail(CodeValue, n, `"cache:key" must not contain "/"`)
-	case plain == ".", plain == "..":
-		d.fail(CodeValue, n, `"cache:key" must not be %q`, t.Value)
-	default:
-		c.Key = t
 	}
 }

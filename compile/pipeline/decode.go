@@ -41,8 +41,8 @@ type decoder struct {
 	pipeline Pipeline
 	// defaults holds what default and the deprecated globals give to jobs.
 	defaults Job
-	// tagged: the remark on tags was made.
-	tagged bool
+	// tagged, unprotected: the remark on tags, on cache:unprotect was made.
+	tagged, unprotected bool
 	// idle are the keywords of environment that were remarked upon.
 	idle map[string]bool
 }

@@ -140,8 +140,18 @@ type Artifacts struct {
 
 // Cache is an entry of cache.
 type Cache struct {
-	Key   Text // Value "default" if not given
-	Paths []Text
+	// Key has the value "default" if not given. With KeyFiles it is a prefix,
+	// perhaps empty.
+	Key Text
+	// KeyFiles are globs of the files whose contents, or with KeyCommits whose last
+	// commits, make the key; nil if the key is a text.
+	KeyFiles     []Text
+	KeyCommits   bool
+	FallbackKeys []Text
+	Paths        []Text
+	Untracked    bool
+	When         string // on_success, on_failure, always
+	Policy       Text   // one of CachePolicies, or with variables
 }
 
 // Environment is the environment keyword. Its texts may hold variables.

@@ -26,6 +26,11 @@ func texts(values ...string) []Text {
 	return all
 }
 
+// cache is one with the defaults.
+func cache(key string, paths ...string) Cache {
+	return Cache{Key: text(key), Paths: texts(paths...), When: "on_success", Policy: text("pull-push")}
+}
+
 func commands(lines ...string) []Command {
 	var all []Command
 	for _, line := range lines {
@@ -99,10 +104,10 @@ func TestJob(t *testing.T) {
 		}},
 		{"artifacts: {when: always}", func(*Job) {}},
 		{"cache:\n  key: ${CI_COMMIT_REF}\n  paths: [node_modules/]", func(j *Job) {
-			j.Caches = []Cache{{Key: text("${CI_COMMIT_REF}"), Paths: texts("node_modules/")}}
+			j.Caches = []Cache{cache("${CI_COMMIT_REF}", "node_modules/")}
 		}},
 		{"cache: [{paths: [a]}, {key: 5}]", func(j *Job) {
-			j.Caches = []Cache{{Key: text("default"), Paths: texts("a")}, {Key: text("5")}}
+			j.Caches = []Cache{cache("default", "a"), cache("5")}
 		}},
 		{"cache: {}", func(*Job) {}},
 		{"retry: 2", func(j *Job) { j.Retry = &Retry{Max: 2} }},
@@ -198,7 +203,7 @@ default:
 `
 	all := Job{
 		Image: &Image{Name: text("d"), Entrypoint: []string{"e"}}, Services: []Service{{Image: Image{Name: text("s")}}},
-		Caches:       []Cache{{Key: text("default"), Paths: texts("c")}},
+		Caches:       []Cache{cache("default", "c")},
 		BeforeScript: commands("b"), AfterScript: commands("a"),
 		Artifacts: &Artifacts{Paths: texts("p"), When: "on_success"},
 		Retry:     &Retry{Max: 1}, Timeout: 3600, Interruptible: true,
@@ -213,7 +218,7 @@ default:
 			Image: &Image{Name: text("i")}, Retry: &Retry{}, Timeout: 5,
 		}},
 		{"image: i\nservices: [s]\ncache: {key: k}\nbefore_script: b\nafter_script: a\nj: {script: [x]}", Job{
-			Image: &Image{Name: text("i")}, Services: []Service{{Image: Image{Name: text("s")}}}, Caches: []Cache{{Key: text("k")}},
+			Image: &Image{Name: text("i")}, Services: []Service{{Image: Image{Name: text("s")}}}, Caches: []Cache{cache("k")},
 			BeforeScript: commands("b"), AfterScript: commands("a"),
 		}},
 		{"image: i\ndefault: {image:, timeout: 1h}\nj: {script: [x]}", Job{Image: &Image{Name: text("i")}, Timeout: 3600}},
