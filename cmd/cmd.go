@@ -15,6 +15,8 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/cic-ci/cic/exec/containerd"
 )
 
 // Exit codes, the same for every subcommand.
@@ -51,8 +53,10 @@ func usage(format string, args ...any) error {
 	return &exitError{code: exitUsage, err: fmt.Errorf(format, args...)}
 }
 
-// Main runs cic with the arguments of the process and returns its exit code.
+// Main runs cic with the arguments of the process and returns its exit code. It
+// does not return in a process that cic itself started as its containerd.
 func Main() int {
+	containerd.Main()
 	return run(context.Background(), os.Args, os.Stdin, os.Stdout, os.Stderr)
 }
 

@@ -20,7 +20,8 @@ import (
 // runtimeFlags say which containerd to use, and which images.
 func runtimeFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "address", EnvVars: []string{"CONTAINERD_ADDRESS"}, Usage: "the `SOCKET` of a containerd (default: the system's, else a private one)"},
+		&cli.StringFlag{Name: "address", EnvVars: []string{"CONTAINERD_ADDRESS"}, Usage: "use the containerd at `SOCKET` (default: the one in cic)"},
+		&cli.DurationFlag{Name: "idle", Value: 10 * time.Minute, EnvVars: []string{"CIC_IDLE"}, Usage: "keep the containerd in cic ready for the next run for this `DURATION`; 0: end it with this one"},
 		&cli.StringSliceFlag{Name: "image", Usage: "map images, `PATTERN=TARGET`; TARGET is a reference, oci:PATH, docker-archive:FILE, rootfs:DIR or host"},
 		stateFlag(),
 	}
@@ -64,6 +65,7 @@ func openRuntime(ctx context.Context, c *cli.Context, dir *exec.RunDir) (*contai
 	cfg := containerd.Config{
 		Address:  c.String("address"),
 		StateDir: state,
+		Idle:     c.Duration("idle"),
 		Network:  c.String("network"),
 		Warn:     warner(c.App.ErrWriter),
 		Progress: func(msg string) { fmt.Fprintf(c.App.ErrWriter, "cic: %s\n", msg) },

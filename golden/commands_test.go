@@ -21,7 +21,7 @@ import (
 func commands() map[string]func(ts *testscript.TestScript, neg bool, args []string) {
 	return map[string]func(ts *testscript.TestScript, neg bool, args []string){
 		"article":    article,
-		"containerd": containerd,
+		"containerd": ownContainerd,
 		"exits":      exits,
 		"memory":     memory,
 		"nothing":    nothingLeft,

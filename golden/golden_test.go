@@ -23,11 +23,15 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"github.com/cic-ci/cic/cmd"
+	"github.com/cic-ci/cic/exec/containerd"
 )
 
 var update = flag.Bool("update", false, "rewrite the expected files of the golden cases")
 
 func TestMain(m *testing.M) {
+	// As cic's containerd and its shim this program has other names than cic; nor may
+	// the shim be a command of the scripts, where another containerd would find it.
+	containerd.Main()
 	testscript.Main(m, map[string]func(){
 		"cic": func() { os.Exit(cmd.Main()) },
 	})

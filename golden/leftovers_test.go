@@ -82,7 +82,7 @@ func leftovers(ts *testscript.TestScript, run string) (left []string) {
 	}
 	for _, pattern := range []string{
 		"/sys/fs/cgroup/cic/" + run, "/sys/fs/cgroup/*/cic/" + run,
-		"/run/containerd/runc/cic/" + container + "*",
+		"/run/containerd/runc/cic/" + container + "*", "/run/cic-*/runc/cic/" + container + "*",
 		dir + "/work",
 	} {
 		found, err := filepath.Glob(pattern)
@@ -92,9 +92,9 @@ func leftovers(ts *testscript.TestScript, run string) (left []string) {
 	return left
 }
 
-// containerd starts a containerd for this script alone and points cic to it with
+// ownContainerd starts a containerd for this script alone and points cic to it with
 // CONTAINERD_ADDRESS. It is stopped at the end of the script.
-func containerd(ts *testscript.TestScript, neg bool, args []string) {
+func ownContainerd(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 0 {
 		ts.Fatalf("usage: containerd")
 	}

@@ -1,6 +1,8 @@
 package containerd
 
 import (
+	"time"
+
 	"github.com/google/go-containerregistry/pkg/authn"
 )
 
@@ -15,12 +17,14 @@ const (
 
 // Config says which containerd to use, and how.
 type Config struct {
-	// Address is the socket of a containerd. If it is empty, the system's containerd
-	// is used where it answers, and else a private one is started.
+	// Address is the socket of a containerd. If it is empty, the embedded one is used.
 	Address string
-	// StateDir is cic's state directory, an absolute path. A private containerd keeps
-	// its images in its sub-directory containerd.
+	// StateDir is cic's state directory, an absolute path. The embedded containerd
+	// keeps its images in its sub-directory containerd.
 	StateDir string
+	// Idle is how long the embedded containerd outlives its last user, to be there at
+	// once for the next. With 0 it ends with the last.
+	Idle time.Duration
 	// RunID names the run, [A-Za-z0-9._-]. Without it, only the image store works.
 	RunID string
 	// RunDir is a directory of this run, for mount points and the host image. It is

@@ -3,7 +3,6 @@
 package containerd
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -11,10 +10,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	osexec "os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/containerd/containerd/v2/client"
@@ -23,44 +20,51 @@ import (
 	"github.com/cic-ci/cic/exec/workspace"
 )
 
-const (
-	// startTimeout and stopTimeout are generous: a busy disk delays both.
-	startTimeout = 60 * time.Second
-	stopTimeout  = 10 * time.Second
-	pollInterval = 10 * time.Millisecond
-)
-
-// daemonPath is where containerd finds runc and its shim: fixed, so that a
-// project cannot put another in their place.
-const daemonPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-// shimProgram keeps a container's processes in touch with containerd.
-const shimProgram = "containerd-shim-runc-v2"
-
-// daemon is a private containerd, shared by all runs with one state directory.
+// daemon is the embedded containerd of a state directory, as its users and its
+// own process (serve.go) see it.
 //
 // Images and metadata are kept in the state directory; the socket and what is
 // only true until the next boot are under /run, where paths are also short
-// enough for a socket's (108 bytes). A lock file orders starts and stops. Each
+// enough for a socket's (108 bytes). A lock file orders starts and ends. Each
 // user holds a shared lock on a second file, so that the kernel counts the users,
-// also those that were killed; the last one stops the containerd. It does not
-// die with the process that started it, as others may use it by then; one that
-// was left behind is taken over by the next run, and found by its configuration
-// file on its command line, which no crash can make stale.
+// also those that were killed. The containerd is nobody's child: it ends itself
+// once it had no user for a time, or its last user ends it, who asked for that.
+// It is found by its command line, which no crash can make stale.
 type daemon struct {
 	dir   string // persistent
 	run   string // until the next boot
 	users *os.File
+	held  *os.File // the lock file, once the containerd ends itself
 }
 
-// acquireDaemon takes part in the private containerd, starting it if need be.
-func acquireDaemon(ctx context.Context, stateDir string, progress func(string)) (*daemon, *client.Client, error) {
+func newDaemon(stateDir string) *daemon {
 	sum := sha256.Sum256([]byte(stateDir))
-	d := &daemon{
+	return &daemon{
 		dir: filepath.Join(stateDir, "containerd"),
 		run: "/run/cic-" + hex.EncodeToString(sum[:8]),
 	}
-	c, err := d.acquire(ctx, progress)
+}
+
+func (d *daemon) stateDir() string { return filepath.Dir(d.dir) }
+func (d *daemon) socket() string   { return filepath.Join(d.run, "containerd.sock") }
+func (d *daemon) log() string      { return filepath.Join(d.dir, "log") }
+func (d *daemon) lock() string     { return filepath.Join(d.dir, "lock") }
+
+// usersFile is locked by all users.
+func (d *daemon) usersFile() string { return filepath.Join(d.dir, "users") }
+
+// idle holds how long the containerd outlives its last user; it was changed when
+// the last user came.
+func (d *daemon) idle() string { return filepath.Join(d.run, "idle") }
+
+// runcRoot is where the OCI runtime keeps its containers' state.
+func (d *daemon) runcRoot() string { return filepath.Join(d.run, "runc") }
+
+// acquireDaemon takes part in the containerd of a state directory, starting it
+// if need be.
+func acquireDaemon(ctx context.Context, stateDir string, idle time.Duration, progress func(string)) (*daemon, *client.Client, error) {
+	d := newDaemon(stateDir)
+	c, err := d.acquire(ctx, idle, progress)
 	if err != nil {
 		if d.users != nil {
 			err = errors.Join(err, d.users.Close())
@@ -70,211 +74,155 @@ func acquireDaemon(ctx context.Context, stateDir string, progress func(string)) 
 	return d, c, nil
 }
 
-func (d *daemon) config() string { return filepath.Join(d.dir, "config.toml") }
-func (d *daemon) socket() string { return filepath.Join(d.run, "containerd.sock") }
-func (d *daemon) log() string    { return filepath.Join(d.dir, "log") }
-
-func (d *daemon) acquire(ctx context.Context, progress func(string)) (_ *client.Client, err error) {
-	for _, dir := range []string{d.dir, d.run} {
-		if err := makeDir(dir, 0o700); err != nil {
-			return nil, systemError("", fmt.Errorf("private containerd: %w", err))
-		}
+func (d *daemon) acquire(ctx context.Context, idle time.Duration, progress func(string)) (_ *client.Client, err error) {
+	if err := makeDir(d.dir, 0o700); err != nil {
+		return nil, systemError("", fmt.Errorf("containerd: %w", err))
 	}
-	lock, err := lockFile(ctx, filepath.Join(d.dir, "lock"), unix.LOCK_EX)
+	lock, err := lockFile(ctx, d.lock(), unix.LOCK_EX)
 	if err != nil {
-		return nil, systemError("", fmt.Errorf("private containerd: %w", err))
+		return nil, systemError("", fmt.Errorf("containerd: %w", err))
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
-	if d.users, err = lockFile(ctx, filepath.Join(d.dir, "users"), unix.LOCK_SH); err != nil {
-		return nil, systemError("", fmt.Errorf("private containerd: %w", err))
+	if d.users, err = lockFile(ctx, d.usersFile(), unix.LOCK_SH); err != nil {
+		return nil, systemError("", fmt.Errorf("containerd: %w", err))
 	}
-	if c, err := contact(ctx, d.socket()); err == nil {
+	c, err := contact(ctx, d.socket())
+	if err == nil {
+		if c, err = d.settle(ctx, c); c != nil || err != nil {
+			return c, errors.Join(err, d.setIdle(idle))
+		}
+	}
+	if ctx.Err() != nil {
+		return nil, interrupted(ctx)
+	}
+	progress("Starting containerd")
+	if c, err = d.replace(ctx); err != nil {
+		return nil, err
+	}
+	return c, d.setIdle(idle)
+}
+
+// settle decides whether to use a containerd that runs already: one of another
+// build of cic is ended if nobody else uses it, and c is nil then.
+func (d *daemon) settle(ctx context.Context, c *client.Client) (*client.Client, error) {
+	same, compatible, err := d.compare()
+	if err != nil {
+		return nil, errors.Join(systemError("", fmt.Errorf("containerd: %w", err)), c.Close())
+	}
+	if same {
 		return c, nil
 	}
-	// One that runs and does not answer would keep the new one from its database.
+	alone, err := d.alone()
+	if alone {
+		return nil, d.end(func() error { return sweepAll(ctx, c) }, func() error {
+			return errors.Join(c.Close(), d.stop(ctx))
+		})
+	}
+	if err == nil && !compatible {
+		err = fmt.Errorf("another version of cic uses the state directory %s at the moment, and its containerd does not fit this one", d.stateDir())
+	}
+	if err != nil {
+		return nil, errors.Join(systemError("wait until its runs have ended, or use another --state-dir", err), c.Close())
+	}
+	return c, nil
+}
+
+// replace starts a containerd where none answers. One that runs all the same
+// would keep the new one from its database.
+func (d *daemon) replace(ctx context.Context) (*client.Client, error) {
 	if err := d.stop(ctx); err != nil {
 		return nil, systemError("", err)
 	}
-	progress("Starting a private containerd")
 	return d.start(ctx)
 }
 
-// start runs containerd and waits until it answers.
-func (d *daemon) start(ctx context.Context) (*client.Client, error) {
-	binary, err := findBinaries()
+// revive makes sure that a containerd answers at the socket: after its death one
+// of its users starts another, and those that come later find it.
+func (d *daemon) revive(ctx context.Context) (err error) {
+	lock, err := lockFile(ctx, d.lock(), unix.LOCK_EX)
 	if err != nil {
-		return nil, err
-	}
-	if err := writeFile(d.config(), d.configuration(), 0o600); err != nil {
-		return nil, systemError("", err)
-	}
-	if err := os.Rename(d.log(), d.log()+".1"); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, systemError("", err)
-	}
-	out, err := os.OpenFile(d.log(), os.O_CREATE|os.O_TRUNC|os.O_WRONLY|os.O_APPEND, 0o600)
-	if err != nil {
-		return nil, systemError("", err)
-	}
-	defer out.Close()
-	cmd := osexec.Command(binary, "--config", d.config())
-	cmd.Dir = "/"
-	cmd.Env = []string{"PATH=" + daemonPath}
-	cmd.Stdout, cmd.Stderr = out, out
-	// A session of its own keeps a terminal's interrupt from it.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := cmd.Start(); err != nil {
-		return nil, systemError("", fmt.Errorf("start %s: %w", binary, err))
-	}
-	exited := make(chan struct{})
-	go func() {
-		// What it exited with is in cmd.ProcessState.
-		_ = cmd.Wait()
-		close(exited)
-	}()
-	deadline := time.NewTimer(startTimeout)
-	defer deadline.Stop()
-	for {
-		if c, err := contact(ctx, d.socket()); err == nil {
-			return c, nil
-		}
-		select {
-		case <-exited:
-			return nil, d.startError(fmt.Errorf("it ended: %v", cmd.ProcessState))
-		case <-ctx.Done():
-			return nil, errors.Join(interrupted(ctx), d.stop(context.WithoutCancel(ctx)))
-		case <-deadline.C:
-			return nil, errors.Join(d.startError(fmt.Errorf("no answer for %v", startTimeout)), d.stop(ctx))
-		case <-time.After(pollInterval):
-		}
-	}
-}
-
-// startError adds the end of the log to an error.
-func (d *daemon) startError(err error) error {
-	help := "see " + d.log()
-	if data, readErr := os.ReadFile(d.log()); readErr == nil {
-		lines := strings.Split(strings.TrimSpace(string(data)), "\n")
-		help += "; it ends with: " + lines[len(lines)-1]
-	}
-	return systemError(help, fmt.Errorf("start a private containerd: %w", err))
-}
-
-// findBinaries checks that containerd and what it runs are installed.
-func findBinaries() (containerd string, err error) {
-	for _, name := range []string{"runc", shimProgram, "containerd"} {
-		found := ""
-		for _, dir := range filepath.SplitList(daemonPath) {
-			path := filepath.Join(dir, name)
-			if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
-				found = path
-				break
-			}
-		}
-		if found == "" {
-			return "", systemError("install containerd and runc, for instance: apt-get install containerd runc",
-				fmt.Errorf("no containerd answers at %s, and %s is not installed in %s", systemSocket, name, daemonPath))
-		}
-		containerd = found
-	}
-	return containerd, nil
-}
-
-// configuration leaves out the plugins that cic has no use for, as they make a
-// start slower, open ports or write outside the state directory. Version 2 is
-// read by containerd 1.6 and by all since.
-func (d *daemon) configuration() []byte {
-	disabled := []string{
-		"io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime",
-		"io.containerd.podsandbox.controller.v1.podsandbox", "io.containerd.nri.v1.nri",
-		"io.containerd.snapshotter.v1.aufs", "io.containerd.snapshotter.v1.blockfile", "io.containerd.snapshotter.v1.btrfs",
-		"io.containerd.snapshotter.v1.devmapper", "io.containerd.snapshotter.v1.erofs", "io.containerd.snapshotter.v1.zfs",
-		"io.containerd.internal.v1.opt", "io.containerd.internal.v1.restart", "io.containerd.internal.v1.tracing",
-		"io.containerd.tracing.processor.v1.otlp",
-	}
-	var b bytes.Buffer
-	fmt.Fprintf(&b, "version = 2\nroot = %q\nstate = %q\ndisabled_plugins = [\n", filepath.Join(d.dir, "root"), filepath.Join(d.run, "state"))
-	for _, plugin := range disabled {
-		fmt.Fprintf(&b, "  %q,\n", plugin)
-	}
-	fmt.Fprintf(&b, "]\n[grpc]\n  address = %q\n", d.socket())
-	return b.Bytes()
-}
-
-// release ends this process's use. If nobody else uses the containerd, sweep
-// is called, and the containerd stopped.
-func (d *daemon) release(ctx context.Context, sweep func() error) (err error) {
-	defer func() { err = errors.Join(err, d.users.Close()) }()
-	lock, err := lockFile(ctx, filepath.Join(d.dir, "lock"), unix.LOCK_EX)
-	if err != nil {
-		return fmt.Errorf("private containerd: %w", err)
+		return fmt.Errorf("containerd: %w", err)
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
-	switch err := flock(d.users, unix.LOCK_EX|unix.LOCK_NB); {
-	case errors.Is(err, unix.EWOULDBLOCK):
-		return nil
-	case err != nil:
-		return fmt.Errorf("private containerd: %w", err)
+	c, err := contact(ctx, d.socket())
+	if err != nil {
+		if c, err = d.replace(ctx); err != nil {
+			return err
+		}
 	}
-	// What still runs belongs to runs that were killed.
-	sweepErr := sweep()
-	if err := errors.Join(sweepErr, d.stop(ctx)); err != nil {
+	return c.Close()
+}
+
+// alone reports whether nobody else uses the containerd. The caller holds the
+// lock, and holds that on the users exclusively if so.
+func (d *daemon) alone() (bool, error) {
+	err := flock(d.users, unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		// A failed conversion gives up the lock that was held (flock(2)).
+		return false, flock(d.users, unix.LOCK_SH)
+	}
+	return err == nil, err
+}
+
+// release ends this process's use. If nobody else uses the containerd and it is
+// not to stay, sweep is called and the containerd ended.
+func (d *daemon) release(ctx context.Context, idle time.Duration, sweep func() error) (err error) {
+	defer func() { err = errors.Join(err, d.users.Close()) }()
+	if idle > 0 {
+		return nil
+	}
+	lock, err := lockFile(ctx, d.lock(), unix.LOCK_EX)
+	if err != nil {
+		return fmt.Errorf("containerd: %w", err)
+	}
+	defer func() { err = errors.Join(err, lock.Close()) }()
+	if alone, err := d.alone(); err != nil || !alone {
 		return err
 	}
+	return d.end(sweep, func() error { return d.stop(ctx) })
+}
+
+// end removes everything of a containerd that nobody uses: what still runs
+// belongs to runs that were killed. The caller holds both locks.
+func (d *daemon) end(sweep, stop func() error) error {
+	errs := []error{sweep(), stop()}
 	// What it had no knowledge of any more goes with it, processes before mounts.
-	err = killShims(func(args []string) bool { return option(args, "-address") == d.socket() })
-	if err = errors.Join(err, workspace.UnmountAll(d.run)); err == nil {
-		err = os.RemoveAll(d.run)
+	errs = append(errs, killShims(func(args []string) bool { return option(args, "-address") == d.socket() }))
+	if err := workspace.UnmountAll(d.run); err != nil {
+		errs = append(errs, err)
+	} else {
+		errs = append(errs, os.RemoveAll(d.run))
 	}
-	if err != nil {
-		return fmt.Errorf("private containerd: %w", err)
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("end containerd: %w", err)
 	}
 	return nil
 }
 
-// stop ends the containerd, if one runs, and waits for its end.
-func (d *daemon) stop(ctx context.Context) error {
-	for _, sig := range []unix.Signal{unix.SIGTERM, unix.SIGKILL} {
-		gone, err := d.signal(ctx, sig)
-		if err != nil {
-			return fmt.Errorf("stop the private containerd: %w", err)
-		}
-		if gone {
-			return nil
-		}
+// setIdle tells the containerd how long to outlive its users. The last word counts.
+func (d *daemon) setIdle(idle time.Duration) error {
+	if err := writeFile(d.idle(), []byte(idle.String()), 0o600); err != nil {
+		return systemError("", err)
 	}
-	return errors.New("the private containerd does not end, not even by SIGKILL")
+	return nil
 }
 
-// signal sends a signal to the containerd and reports whether it ended in time.
-func (d *daemon) signal(ctx context.Context, sig unix.Signal) (gone bool, err error) {
-	pids, err := d.processes()
+// used tells when the last user came, and how long the containerd is to stay
+// after the last has gone.
+func (d *daemon) used() (last time.Time, idle time.Duration, err error) {
+	info, err := os.Stat(d.idle())
+	if errors.Is(err, fs.ErrNotExist) {
+		return time.Time{}, 0, nil // its starter died early
+	}
 	if err != nil {
-		return false, err
+		return time.Time{}, 0, err
 	}
-	for _, pid := range pids {
-		if err := unix.Kill(pid, sig); err != nil && !errors.Is(err, unix.ESRCH) {
-			return false, err
-		}
+	data, err := os.ReadFile(d.idle())
+	if err != nil {
+		return time.Time{}, 0, err
 	}
-	for deadline := time.Now().Add(stopTimeout); len(pids) > 0; {
-		if time.Now().After(deadline) {
-			return false, nil
-		}
-		select {
-		case <-ctx.Done():
-			return false, context.Cause(ctx)
-		case <-time.After(pollInterval):
-		}
-		if pids, err = d.processes(); err != nil {
-			return false, err
-		}
-	}
-	return true, nil
-}
-
-// processes lists the processes that run with this containerd's configuration.
-func (d *daemon) processes() ([]int, error) {
-	return processes(func(args []string) bool { return option(args, "--config") == d.config() })
+	idle, err = time.ParseDuration(strings.TrimSpace(string(data)))
+	return info.ModTime(), idle, err
 }
 
 // lockFile opens a file and locks it (flock(2)); closing it unlocks.

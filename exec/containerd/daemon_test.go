@@ -14,26 +14,22 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/cic-ci/cic/exec"
 )
 
-// acquire takes part in a private containerd of a state directory, also where
-// the system has one.
-func acquire(t *testing.T, dir string) *Runtime {
+// acquire takes part in the containerd of a state directory, for a run of its own.
+func acquire(t *testing.T, dir string, idle time.Duration) *Runtime {
 	t.Helper()
-	r := &Runtime{cfg: Config{
-		StateDir: dir, RunID: fmt.Sprintf("d%d", runs.Add(1)), RunDir: t.TempDir(),
+	r, err := Open(t.Context(), Config{
+		StateDir: dir, RunID: fmt.Sprintf("d%d", runs.Add(1)), RunDir: t.TempDir(), Idle: idle,
 		Images: []Mapping{{Pattern: "*", Kind: TargetHost}},
-	}}
-	if err := r.cfg.complete(); err != nil {
-		t.Fatal(err)
-	}
-	r.images.init()
-	var err error
-	if r.daemon, r.client, err = acquireDaemon(t.Context(), dir, func(msg string) { t.Log(msg) }); err != nil {
+		Warn:   func(msg string) { t.Log("warning:", msg) },
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -41,10 +37,17 @@ func acquire(t *testing.T, dir string) *Runtime {
 			t.Error(err)
 		}
 	})
-	if r.snapshotter, err = chooseSnapshotter(t.Context(), r.client, r.cfg.Warn); err != nil {
+	return r
+}
+
+// die does to a runtime what the kernel does when its process dies.
+func die(t *testing.T, r *Runtime) {
+	t.Helper()
+	r.closeOnce.Do(func() {})
+	r.unguard()
+	if err := errors.Join(r.daemon.users.Close(), r.client.Close()); err != nil {
 		t.Fatal(err)
 	}
-	return r
 }
 
 func pids(t *testing.T, d *daemon) []int {
@@ -59,7 +62,7 @@ func pids(t *testing.T, d *daemon) []int {
 func TestDaemonIsSharedAndStopped(t *testing.T) {
 	requireContainerd(t)
 	dir := t.TempDir()
-	first, second := acquire(t, dir), acquire(t, dir)
+	first, second := acquire(t, dir, 0), acquire(t, dir, 0)
 	started := pids(t, first.daemon)
 	if len(started) != 1 {
 		t.Fatalf("%d processes for two users", len(started))
@@ -86,23 +89,18 @@ func TestDaemonIsSharedAndStopped(t *testing.T) {
 func TestDaemonIsTakenOver(t *testing.T) {
 	requireContainerd(t)
 	dir := t.TempDir()
-	d, c, err := acquireDaemon(t.Context(), dir, func(string) {})
-	if err != nil {
-		t.Fatal(err)
-	}
+	killed := acquire(t, dir, 0)
+	d := killed.daemon
 	left := pids(t, d)
-	// What the kernel does when a process dies.
-	if err := errors.Join(c.Close(), d.users.Close()); err != nil {
-		t.Fatal(err)
-	}
-	next := acquire(t, dir)
+	die(t, killed)
+	next := acquire(t, dir, 0)
 	if got := pids(t, next.daemon); !slices.Equal(got, left) {
 		t.Errorf("processes %v, want %v", got, left)
 	}
 	if err := os.Remove(d.socket()); err != nil {
 		t.Fatal(err)
 	}
-	last := acquire(t, dir)
+	last := acquire(t, dir, 0)
 	if got := pids(t, last.daemon); len(got) != 1 || got[0] == left[0] {
 		t.Errorf("processes %v, want another than %v", got, left)
 	}
@@ -112,7 +110,7 @@ func TestDaemonIsTakenOver(t *testing.T) {
 func TestDaemonStopSweeps(t *testing.T) {
 	requireContainerd(t)
 	dir := t.TempDir()
-	killed, last := acquire(t, dir), acquire(t, dir)
+	killed, last := acquire(t, dir, 0), acquire(t, dir, 0)
 	s, err := killed.Setup(t.Context(), job{}.spec(t))
 	if err != nil {
 		t.Fatal(err)
@@ -126,10 +124,7 @@ func TestDaemonStopSweeps(t *testing.T) {
 		}
 	}()
 	<-started
-	// What the kernel does when a process dies.
-	if err := killed.daemon.users.Close(); err != nil {
-		t.Fatal(err)
-	}
+	die(t, killed)
 	if got := processesOf(t, last.daemon.socket()); len(got) == 0 {
 		t.Fatal("no shim is found by the socket on its command line")
 	}
@@ -143,8 +138,6 @@ func TestDaemonStopSweeps(t *testing.T) {
 	if got := controlGroups(t, killed.cfg.RunID); len(got) > 0 {
 		t.Errorf("left: %q", got)
 	}
-	// There is nothing to close any more.
-	killed.closeOnce.Do(func() {})
 }
 
 // processesOf lists the command lines that hold a text.

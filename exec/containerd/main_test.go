@@ -33,7 +33,7 @@ import (
 
 const busybox = "/bin/busybox"
 
-// stateDir is shared by all tests, and with it one private containerd, which
+// stateDir is shared by all tests, and with it one containerd, which
 // stays up as long as keeper is open.
 var (
 	stateDir string
@@ -44,7 +44,10 @@ var (
 	runs       atomic.Int64
 )
 
-func TestMain(m *testing.M) { os.Exit(runTests(m)) }
+func TestMain(m *testing.M) {
+	Main() // this program is the containerd and the shim of its tests, too
+	os.Exit(runTests(m))
+}
 
 func runTests(m *testing.M) (code int) {
 	dir, err := os.MkdirTemp("", "cic-containerd-test-")

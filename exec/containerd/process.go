@@ -68,3 +68,32 @@ func killShims(match func(args []string) bool) error {
 	}
 	return errors.Join(errs...)
 }
+
+// processEnd returns a channel that is closed when a process has ended. stop ends
+// the watch.
+func processEnd(pid int) (ended <-chan struct{}, stop func(), err error) {
+	done := make(chan struct{})
+	fd, err := unix.PidfdOpen(pid, unix.PIDFD_NONBLOCK)
+	if errors.Is(err, unix.ESRCH) {
+		close(done)
+		return done, func() {}, nil
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("watch process %d: %w", pid, err)
+	}
+	f := os.NewFile(uintptr(fd), "pidfd")
+	conn, err := f.SyscallConn()
+	if err != nil {
+		return nil, nil, errors.Join(err, f.Close())
+	}
+	go func() {
+		err := conn.Read(func(fd uintptr) bool {
+			n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+			return n > 0 || err != nil && !errors.Is(err, unix.EINTR)
+		})
+		if err == nil { // else the watch was ended
+			close(done)
+		}
+	}()
+	return done, func() { _ = f.Close() }, nil // nothing was written
+}

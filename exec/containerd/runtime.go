@@ -47,7 +47,13 @@ type Runtime struct {
 	client      *client.Client
 	daemon      *daemon // nil for a containerd that is not ours
 	address     string
+	socket      string
 	snapshotter string
+	// ociRuntime is the path of the program that makes containers, for the embedded
+	// containerd; another knows its own.
+	ociRuntime string
+	// unguard ends the watch over containerd and waits for that.
+	unguard func()
 
 	images  imageCache
 	counter atomic.Uint64
@@ -61,7 +67,7 @@ type Runtime struct {
 	closeErr  error
 }
 
-// Open connects to containerd, or starts a private one, as [Config.Address]
+// Open connects to containerd, or starts the embedded one, as [Config.Address]
 // says. An error is an [exec.Error] of class system, with the usual remedies.
 func Open(ctx context.Context, cfg Config) (*Runtime, error) {
 	if err := cfg.complete(); err != nil {
@@ -74,7 +80,7 @@ func Open(ctx context.Context, cfg Config) (*Runtime, error) {
 	if os.Geteuid() != 0 {
 		return nil, systemError("run it with sudo; mounting a job's file systems needs root", errors.New("running jobs in containers needs root"))
 	}
-	r := &Runtime{cfg: cfg}
+	r := &Runtime{cfg: cfg, unguard: func() {}}
 	r.images.init()
 	if err := r.connect(ctx); err != nil {
 		return nil, err
@@ -83,6 +89,7 @@ func Open(ctx context.Context, cfg Config) (*Runtime, error) {
 	if r.snapshotter, err = chooseSnapshotter(ctx, r.client, cfg.Warn); err != nil {
 		return nil, errors.Join(systemError("", err), r.Close())
 	}
+	r.startGuard()
 	return r, nil
 }
 
@@ -162,8 +169,7 @@ func (r *Runtime) leased(ctx context.Context) (context.Context, error) {
 }
 
 // Close removes what the run made in containerd beside its sandboxes, which
-// must be closed before, and disconnects. The last user of a private containerd
-// stops it. Close may be called twice.
+// must be closed before, and disconnects. Close may be called twice.
 func (r *Runtime) Close() error {
 	r.closeOnce.Do(func() { r.closeErr = r.close() })
 	return r.closeErr
@@ -177,8 +183,9 @@ func (r *Runtime) close() error {
 	if r.cfg.RunID != "" {
 		errs = append(errs, r.Sweep(ctx, []string{r.cfg.RunID}), os.RemoveAll(r.imageDir()))
 	}
+	r.unguard()
 	if r.daemon != nil {
-		errs = append(errs, r.daemon.release(ctx, func() error { return r.sweepAll(ctx) }))
+		errs = append(errs, r.daemon.release(ctx, r.cfg.Idle, func() error { return r.sweepAll(ctx) }))
 	}
 	errs = append(errs, r.client.Close())
 	return errors.Join(errs...)

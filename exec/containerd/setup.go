@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/containerd/containerd/api/types/runc/options"
 	"github.com/containerd/containerd/v2/client"
 	"github.com/containerd/containerd/v2/core/mount"
 	"github.com/containerd/containerd/v2/core/snapshots"
@@ -115,6 +116,9 @@ func (s *sandbox) create(ctx context.Context) error {
 	}
 	labels := map[string]string{labelRun: s.r.cfg.RunID, labelJob: s.job.ID}
 	opts := []client.NewContainerOpts{client.WithContainerLabels(labels)}
+	if d := s.r.daemon; d != nil {
+		opts = append(opts, client.WithRuntime(runtimeName, &options.Options{BinaryName: s.r.ociRuntime, Root: d.runcRoot()}))
+	}
 	if s.img.stored != nil {
 		opts = append(opts, client.WithSnapshotter(s.r.snapshotter), client.WithNewSnapshot(s.id, s.img.stored, snapshots.WithLabels(labels)))
 	}

@@ -44,7 +44,16 @@ func (r *Runtime) Sweep(ctx context.Context, dead []string) error {
 	return errors.Join(errs...)
 }
 
-// sweepAll removes the remains of all runs, when none lives.
+// sweepAll removes the remains of all runs in a containerd, when none lives.
+func sweepAll(ctx context.Context, c *client.Client) error {
+	snapshotter, err := chooseSnapshotter(ctx, c, func(string) {})
+	if err != nil {
+		return err
+	}
+	r := &Runtime{client: c, snapshotter: snapshotter}
+	return r.sweepAll(ctx)
+}
+
 func (r *Runtime) sweepAll(ctx context.Context) error {
 	ctx = namespaces.WithNamespace(ctx, Namespace)
 	filter := fmt.Sprintf("labels.%q", labelRun)

@@ -57,7 +57,9 @@ func (s *sandbox) Run(ctx context.Context, p exec.Program, out io.Writer) (exitC
 		return 0, systemError("", err)
 	}
 	defer func() { err = errors.Join(err, started.Close()) }()
-	exit, err := s.task.Wait(detached)
+	waiting, stopWaiting := context.WithCancel(detached)
+	defer stopWaiting()
+	exit, err := s.exited(waiting)
 	if err != nil {
 		return 0, systemError("", fmt.Errorf("wait for the job's process: %w", err))
 	}

@@ -21,6 +21,9 @@ type Runtime struct{}
 // Open returns an error: containers need Linux.
 func Open(context.Context, Config) (*Runtime, error) { return nil, errNotLinux }
 
+// Main does nothing.
+func Main() {}
+
 // Close does nothing.
 func (*Runtime) Close() error { return nil }
 
@@ -29,6 +32,9 @@ func (*Runtime) Setup(context.Context, exec.Spec) (exec.Sandbox, error) { return
 
 // Address is empty.
 func (*Runtime) Address() string { return "" }
+
+// Socket is empty.
+func (*Runtime) Socket() string { return "" }
 
 // Sweep returns an error.
 func (*Runtime) Sweep(context.Context, []string) error { return errNotLinux }

@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -27,9 +26,6 @@ import (
 
 // imageName is what alpine.tar calls its image.
 const imageName = "docker.io/library/alpine:latest"
-
-// systemSocket is where cic looks before it starts a private containerd.
-const systemSocket = "/run/containerd/containerd.sock"
 
 // lab is one containerd with one image, in which cic runs pipelines and this
 // program runs containers without cic.
@@ -65,11 +61,7 @@ func openLab(b *bench) (_ *lab, err error) {
 	if _, err := l.runtime.LoadImage(b.ctx, archive, imageName); err != nil {
 		return nil, fmt.Errorf("CIC_TEST_IMAGES must name the directory of the test images (make images): %w", err)
 	}
-	socket, err := l.socket()
-	if err != nil {
-		return nil, err
-	}
-	if l.client, err = client.New(socket, client.WithDefaultNamespace(containerd.Namespace)); err != nil {
+	if l.client, err = client.New(l.runtime.Socket(), client.WithDefaultNamespace(containerd.Namespace)); err != nil {
 		return nil, err
 	}
 	if l.image, err = l.client.GetImage(b.ctx, imageName); err != nil {
@@ -89,25 +81,6 @@ func (l *lab) close() error {
 		errs = append(errs, l.client.Close())
 	}
 	return errors.Join(append(errs, l.runtime.Close())...)
-}
-
-// address is the line of a containerd's configuration that names its socket.
-var address = regexp.MustCompile(`(?m)^\s*address = "(.*)"$`)
-
-// socket finds the containerd that cic uses: its private one, unless the system's
-// answered and none was started.
-func (l *lab) socket() (string, error) {
-	config, err := os.ReadFile(filepath.Join(l.state, "containerd", "config.toml"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return systemSocket, nil
-	} else if err != nil {
-		return "", err
-	}
-	match := address.FindSubmatch(config)
-	if match == nil {
-		return "", errors.New("the private containerd's configuration names no socket")
-	}
-	return string(match[1]), nil
 }
 
 // bare makes, starts, waits for and deletes n containers that do nothing, some at

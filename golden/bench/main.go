@@ -30,6 +30,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/cic-ci/cic/exec/containerd"
 	"github.com/cic-ci/cic/exec/workspace"
 )
 
@@ -61,6 +62,7 @@ type bench struct {
 }
 
 func main() {
+	containerd.Main()
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 

@@ -1,0 +1,216 @@
+//go:build linux
+
+package containerd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/cic-ci/cic/exec/containerd/server"
+)
+
+// openFiles is how many files the containerd must be able to open: it outlives
+// the shell whose limits it has.
+const openFiles = 1 << 16
+
+// idleInterval is how often the containerd looks whether it is still in use.
+const idleInterval = time.Second
+
+// Main turns this process into the embedded containerd or its shim, if its
+// arguments say so, and does not return then. A program that calls [Open] must
+// call it first, as both are started from its own file.
+func Main() {
+	args := os.Args
+	switch {
+	// The shim starts itself again, perhaps under another name.
+	case filepath.Base(args[0]) == shimProgram, len(args) > 1 && args[1] == "-namespace":
+		server.Shim()
+	case len(args) == 4 && args[1] == daemonWord:
+		if err := serve(args[3]); err != nil {
+			fmt.Fprintf(os.Stderr, "cic: containerd: %v\n", err)
+			os.Exit(1)
+		}
+	default:
+		return
+	}
+	os.Exit(0)
+}
+
+// serve is the containerd's process. SIGTERM ends it, and leaves the jobs running
+// for its successor; after too long without a user it ends with all it made.
+func serve(stateDir string) error {
+	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGTERM, unix.SIGINT)
+	defer stop()
+	unix.Umask(0o022)
+	if err := raiseOpenFiles(); err != nil {
+		fmt.Fprintf(os.Stderr, "cic: containerd: %v\n", err)
+	}
+	d := newDaemon(stateDir)
+	if err := d.installShim(); err != nil {
+		return err
+	}
+	serving, cancel := context.WithCancel(ctx)
+	defer cancel()
+	served := make(chan error, 1)
+	go func() {
+		served <- server.Serve(serving, server.Config{
+			Root: filepath.Join(d.dir, "root"), State: filepath.Join(d.run, "state"), Socket: d.socket(),
+		})
+	}()
+	unused := make(chan struct{})
+	go func() {
+		if d.awaitUnused(serving) {
+			close(unused)
+		}
+	}()
+	select {
+	case err := <-served:
+		return err
+	case <-unused:
+		return d.end(d.sweep, func() error { cancel(); return <-served })
+	}
+}
+
+// raiseOpenFiles raises the limit of open files where it is low.
+func raiseOpenFiles() error {
+	var limit unix.Rlimit
+	err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit)
+	if err == nil && limit.Cur < openFiles {
+		limit.Cur, limit.Max = openFiles, max(limit.Max, openFiles)
+		err = unix.Setrlimit(unix.RLIMIT_NOFILE, &limit)
+	}
+	if err != nil {
+		return fmt.Errorf("allow for %d open files: %w", openFiles, err)
+	}
+	return nil
+}
+
+// awaitUnused waits until the containerd is not needed any more, or ctx is done,
+// which is false. Nobody can begin to use it from then on.
+func (d *daemon) awaitUnused(ctx context.Context) bool {
+	last := time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(idleInterval):
+		}
+		unused, err := d.unused(&last)
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "cic: containerd: see who uses it: %v\n", err)
+		}
+		if unused {
+			return true
+		}
+	}
+}
+
+// unused reports whether it is time to end, and keeps the locks then. last is
+// when the containerd was seen in use.
+func (d *daemon) unused(last *time.Time) (_ bool, err error) {
+	lock, err := os.OpenFile(d.lock(), os.O_RDWR, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return true, nil // the state directory was removed: nobody can find it any more
+	}
+	if err != nil {
+		return false, err
+	}
+	defer func() {
+		if d.held != lock {
+			err = errors.Join(err, lock.Close())
+		}
+	}()
+	if err := flock(lock, unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return false, unlessLocked(err)
+	}
+	users, err := os.OpenFile(d.usersFile(), os.O_RDWR, 0)
+	if err != nil {
+		return false, err
+	}
+	defer func() {
+		if d.users != users {
+			err = errors.Join(err, users.Close())
+		}
+	}()
+	if err := flock(users, unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		*last = time.Now()
+		return false, unlessLocked(err)
+	}
+	came, idle, err := d.used()
+	if err != nil || time.Since(*last) < idle || time.Since(came) < idle {
+		return false, err
+	}
+	d.held, d.users = lock, users
+	return true, nil
+}
+
+// unlessLocked is err, but nil if it says that somebody else has a lock.
+func unlessLocked(err error) error {
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return nil
+	}
+	return err
+}
+
+// sweep removes what killed runs left running.
+func (d *daemon) sweep() (err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	c, err := contact(ctx, d.socket())
+	if err != nil {
+		return err
+	}
+	return errors.Join(sweepAll(ctx, c), c.Close())
+}
+
+// programs is where the containerd finds its shim.
+func (d *daemon) programs() string { return filepath.Join(d.dir, "bin") }
+
+// installShim makes this program the shim: by a hard link, so that it costs
+// nothing and stays what it is when the file is replaced.
+func (d *daemon) installShim() error {
+	if err := makeDir(d.programs(), 0o700); err != nil {
+		return err
+	}
+	path := filepath.Join(d.programs(), shimProgram)
+	temporary := path + ".new"
+	if err := removeFile(temporary); err != nil {
+		return err
+	}
+	err := unix.Linkat(unix.AT_FDCWD, "/proc/self/exe", unix.AT_FDCWD, temporary, unix.AT_SYMLINK_FOLLOW)
+	if err != nil {
+		// Another file system, or a file that is gone.
+		err = copyProgram("/proc/self/exe", temporary)
+	}
+	if err == nil {
+		err = os.Rename(temporary, path)
+	}
+	if err != nil {
+		return fmt.Errorf("install %s: %w", path, err)
+	}
+	return nil
+}
+
+func copyProgram(from, to string) (err error) {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o700)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, out.Close()) }()
+	_, err = io.Copy(out, in)
+	return err
+}
