@@ -74,7 +74,7 @@ func (n *node) directInputs(p *plan.Plan, index map[*node]int, allowed func(*nod
 	}
 	var jobs []int
 	for _, from := range named {
-		if k := index[from]; p.Jobs[k].Artifacts != nil && allowed(from) {
+		if k := index[from]; p.Jobs[k].Artifacts.Archived() && allowed(from) {
 			jobs = append(jobs, k)
 		}
 	}
@@ -128,7 +128,7 @@ func (l *lowering) noteFlow(p *plan.Plan, n *node, all, direct []int) {
 // or the number of stages.
 func firstProducingStage(p *plan.Plan, edges *plan.Graph) int {
 	for i := range p.Jobs {
-		if p.Jobs[i].Artifacts != nil {
+		if p.Jobs[i].Artifacts.Archived() {
 			return edges.Stage(i) // jobs are in stage order
 		}
 	}

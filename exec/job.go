@@ -30,6 +30,7 @@ type worker struct {
 	ws      Workspace
 	box     Sandbox
 	log     *jobLog
+	cover   *coverage
 	left    bool // there are artifacts, be it only an empty directory
 }
 
@@ -140,9 +141,13 @@ func (w *worker) perform(l launch, res *JobResult, setupErr error) (err error) {
 		defer func() { err = errors.Join(err, file.Close()) }()
 		disk = file
 	}
+	if w.cover, err = newCoverage(w.job.Coverage); err != nil {
+		return err
+	}
 	w.log = newJobLog(disk, w.r.LogLimit, w.output, w.note)
 	defer func() {
 		tail, logErr := w.log.Close()
+		res.Coverage = w.cover.result()
 		if logErr != nil {
 			err = errors.Join(err, fmt.Errorf("the log is not whole: %w", logErr))
 		}
@@ -281,7 +286,13 @@ func (r *run) afterContext() (context.Context, context.CancelFunc) {
 // collect takes the job's artifacts, if its outcome is one they are kept for.
 func (w *worker) collect(res *JobResult) error {
 	a := w.job.Artifacts
-	if a == nil || w.r.RunDir == nil || !keepArtifacts(a.When, res.Status) {
+	if a == nil || w.r.RunDir == nil {
+		return nil
+	}
+	if err := w.collectReports(res); err != nil {
+		return err
+	}
+	if !a.Archived() || !keepArtifacts(a.When, res.Status) {
 		return nil
 	}
 	if w.r.hard.Err() != nil {
@@ -344,6 +355,7 @@ func (w *worker) cleanup() error {
 }
 
 func (w *worker) output(text string, continued bool) {
+	w.cover.line(text)
 	if w.r.observer != nil {
 		w.r.observer.send(Event{Time: w.r.Now(), Type: EventJobOutput, Job: w.job.Name, Text: text, Continued: continued})
 	}

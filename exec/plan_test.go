@@ -50,14 +50,12 @@ func TestUnsupported(t *testing.T) {
 	j.Secrets = []plan.Secret{{Name: "S"}}
 	j.Caches = []plan.Cache{{}}
 	j.DotenvFrom = []string{"fine"}
-	j.Artifacts = &plan.Artifacts{Reports: map[string][]plan.Text{"junit": nil}}
 	j.Retry = &plan.Retry{Max: 1}
 	j.ResourceGroup = "g"
 	j.Resources = &plan.Resources{Disk: 1}
-	j.Coverage = "x"
 	p.Jobs[0].Retry = &plan.Retry{} // retries nothing
 	want := []string{
-		`job "all": services, secrets, cache, artifacts:reports:dotenv, artifacts:reports, when:manual, retry, resource_group, resources:disk, coverage`,
+		`job "all": services, secrets, cache, artifacts:reports:dotenv, when:manual, retry, resource_group, resources:disk`,
 		`job "wait": when:delayed`,
 	}
 	if got := Unsupported(p); !slices.Equal(got, want) {

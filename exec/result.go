@@ -42,6 +42,10 @@ type JobResult struct {
 	// Artifacts is the number of collected files and links; ArtifactBytes their size.
 	Artifacts     int   `json:"artifacts,omitempty"`
 	ArtifactBytes int64 `json:"artifact_bytes,omitempty"`
+	// Reports is the number of collected report files, by kind.
+	Reports map[string]int `json:"reports,omitempty"`
+	// Coverage is what the plan's expression found in the output, in percent.
+	Coverage *float64 `json:"coverage,omitempty"`
 }
 
 // Failed reports whether the job counts as a failure of the pipeline.

@@ -26,6 +26,7 @@ import (
 //	journal.jsonl    one event a line; see [Event]
 //	logs/<job>.log   what each job printed, as it came
 //	artifacts/<job>/ what each job left for others
+//	reports/<job>/   the files of its artifacts:reports, by kind
 //	plan/            for the caller: the plan that runs
 //	work/            mounts and scratch files, gone after the run
 type RunDir struct {
@@ -51,6 +52,7 @@ const (
 	logMark = "@"
 
 	artifactsName = "artifacts"
+	reportsName   = "reports"
 	// counterName is the file in <state>/runs whose content is the number of the
 	// last run, and whose lock keeps [CreateRun] and [DeadRuns] apart.
 	counterName = ".counter"

@@ -24,12 +24,10 @@ func Unsupported(p *plan.Plan) []string {
 			{"secrets", len(j.Secrets) > 0},
 			{"cache", len(j.Caches) > 0},
 			{"artifacts:reports:dotenv", len(j.DotenvFrom) > 0},
-			{"artifacts:reports", j.Artifacts != nil && len(j.Artifacts.Reports) > 0},
 			{"when:" + j.When, j.When == "manual" || j.When == "delayed"},
 			{"retry", j.Retry != nil && j.Retry.Max > 0},
 			{"resource_group", j.ResourceGroup != ""},
 			{"resources:disk", j.Resources != nil && j.Resources.Disk > 0},
-			{"coverage", j.Coverage != ""},
 		} {
 			if f.used {
 				features = append(features, f.name)

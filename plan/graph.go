@@ -252,7 +252,7 @@ func (g *Graph) Producers(job int) []int {
 func (g *Graph) newProducerSets() *producerSets {
 	p := &producerSets{bit: make(map[int]int), sets: make([][]uint64, len(g.order))}
 	for i := range g.jobs {
-		if g.jobs[i].Artifacts != nil {
+		if g.jobs[i].Artifacts.Archived() {
 			p.bit[i] = len(p.producers)
 			p.producers = append(p.producers, i)
 		}

@@ -215,6 +215,10 @@ type Artifacts struct {
 	Reports map[string][]Text `json:"reports,omitempty"`
 }
 
+// Archived reports whether there is anything for other jobs; the files of
+// reports are not.
+func (a *Artifacts) Archived() bool { return a != nil && (len(a.Paths) > 0 || a.Untracked) }
+
 // Cache is a directory kept from run to run.
 type Cache struct {
 	// Key names the cache. With KeyFiles it is a prefix, perhaps empty, and the rest

@@ -61,6 +61,10 @@ func TestValidate(t *testing.T) {
 		{"inputs unknown", func(p *Plan) { p.Jobs[test].Inputs.Jobs = []string{"x"} }, `inputs.jobs[0]: no job is named "x"`},
 		{"inputs twice", func(p *Plan) { p.Jobs[test].Inputs.Jobs = []string{"build", "build"} }, `inputs.jobs[1]: "build": jobs must be distinct and in plan order`},
 		{"inputs nothing", func(p *Plan) { p.Jobs[test].Inputs.Jobs = []string{"lint"} }, `inputs.jobs[0]: "lint" declares no artifacts`},
+		{"inputs reports", func(p *Plan) {
+			p.Jobs[build].Artifacts.Paths, p.Jobs[build].Artifacts.Untracked = nil, false
+			p.Jobs[test].Inputs.Jobs = []string{"build"}
+		}, `inputs.jobs[0]: "build" declares no artifacts`},
 		{"inputs apart", func(p *Plan) { p.Jobs[lint].Inputs = &Inputs{Jobs: []string{"build"}} }, `jobs[1] "lint": inputs.jobs[0]: the job does not wait for "build"`},
 		{"inputs own", func(p *Plan) { p.Jobs[build].Inputs = &Inputs{Jobs: []string{"build"}} }, `inputs.jobs[0]: the job does not wait for "build"`},
 		{"inputs same stage", func(p *Plan) { p.Jobs[lint].AfterStages = true; p.Jobs[lint].Inputs = &Inputs{Jobs: []string{"build"}} }, `inputs.jobs[0]: the job does not wait for "build"`},

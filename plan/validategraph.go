@@ -139,7 +139,7 @@ func (v *validator) inputs(s scope, p *Plan, g *Graph, job, whole int) (claims [
 			continue
 		case n <= last:
 			at.fail("%s: jobs must be distinct and in plan order", quote(name))
-		case g.jobs[n].Artifacts == nil:
+		case !g.jobs[n].Artifacts.Archived():
 			at.fail("%s declares no artifacts", quote(name))
 		case g.Stage(n) < before:
 			at.fail("%s is among the jobs before stage %s", quote(name), quote(in.BeforeStage))

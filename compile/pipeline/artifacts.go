@@ -33,6 +33,8 @@ func (d *decoder) artifacts(n *syntax.Node) *Artifacts {
 			if value.Kind != syntax.String || value.Value != "never" {
 				a.ExpireIn = d.duration(value, what, maxExpireIn)
 			}
+		default:
+			d.artifactDisplay(n, key, value)
 		}
 	})
 	if !ok {
@@ -44,6 +46,38 @@ func (d *decoder) artifacts(n *syntax.Node) *Artifacts {
 	}
 	d.wholeTree(n.Get("paths"), a)
 	return a
+}
+
+// artifactAccess are the values of artifacts:access.
+var artifactAccess = []string{"all", "developer", "maintainer", "none"}
+
+// artifactDisplay checks what only says how GitLab shows artifacts, and to whom
+// (specification 24).
+func (d *decoder) artifactDisplay(n, key, value *syntax.Node) {
+	what := path("artifacts", key.Value)
+	switch key.Value {
+	case "public":
+		d.boolean(value, what)
+		if other := n.GetKey("access"); specified(n.Get("access")) {
+			e := d.fail(CodeConflict, key, `"artifacts:public" and "artifacts:access" exclude each other`)
+			e.Notes = append(e.Notes, syntax.Note{Pos: other.Pos, Msg: `"access" stands here`})
+		}
+	case "access":
+		d.word(value, what, artifactAccess)
+	case "expose_as":
+		d.filledText(value, what)
+		paths := n.Get("paths")
+		if !specified(paths) {
+			d.fail(CodeMissing, key, `"artifacts:expose_as" needs "artifacts:paths"`)
+			break
+		}
+		for _, item := range paths.Items {
+			if item.Kind == syntax.String && strings.Contains(item.Value, "*") {
+				d.fail(CodeValue, item, `"artifacts:paths" must not contain "*" beside "expose_as"`)
+			}
+		}
+	}
+	d.noEffect(key, what, "there is no server to show artifacts")
 }
 
 // paths decodes a list of paths and globs inside the project. A ".." is refused

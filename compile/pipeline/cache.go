@@ -59,9 +59,8 @@ func (d *decoder) cacheField(c *Cache, key, value *syntax.Node) {
 	case "unprotect":
 		// Refs are not protected here, so that there is one cache for all of them
 		// as it is: remarked upon once, as tags are.
-		if d.boolean(value, what) && !d.unprotected {
-			d.unprotected = true
-			d.warn(CodeNoEffect, key, `"cache:unprotect" has no effect: protected and other refs share their caches`)
+		if d.boolean(value, what) {
+			d.noEffect(key, what, "protected and other refs share their caches")
 		}
 	case "when":
 		if t, ok := d.word(value, what, artifactWhen); ok {

@@ -210,8 +210,15 @@ func (d *decoder) tags(key, n *syntax.Node) {
 	if count > maxTags {
 		d.fail(CodeLimit, n, `"tags" has at most %d entries, this list has %d`, maxTags, count)
 	}
-	if count > 0 && !d.tagged {
-		d.tagged = true
-		d.warn(CodeNoEffect, key, `"tags" has no effect: every job runs on this machine`)
+	if count > 0 {
+		d.noEffect(key, "tags", "every job runs on this machine")
+	}
+}
+
+// noEffect warns of a keyword that is checked and ignored, where it stands first.
+func (d *decoder) noEffect(key *syntax.Node, what, why string) {
+	if !d.idle[what] {
+		d.idle[what] = true
+		d.warn(CodeNoEffect, key, "%q has no effect: %s", what, why)
 	}
 }

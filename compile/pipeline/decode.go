@@ -14,7 +14,7 @@ import (
 // and needed jobs exist is left to the caller. The pipeline is incomplete if
 // the list holds an error.
 func Decode(root *syntax.Node) (*Pipeline, syntax.ErrorList) {
-	d := &decoder{seen: make(map[reported]bool)}
+	d := &decoder{seen: make(map[reported]bool), idle: make(map[string]bool)}
 	if root == nil || root.Kind != syntax.Mapping {
 		if root == nil {
 			root = &syntax.Node{}
@@ -41,9 +41,7 @@ type decoder struct {
 	pipeline Pipeline
 	// defaults holds what default and the deprecated globals give to jobs.
 	defaults Job
-	// tagged, unprotected: the remark on tags, on cache:unprotect was made.
-	tagged, unprotected bool
-	// idle are the keywords of environment that were remarked upon.
+	// idle are the keywords without effect that were remarked upon.
 	idle map[string]bool
 }
 

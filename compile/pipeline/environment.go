@@ -129,14 +129,7 @@ func (d *decoder) autoStop(n *syntax.Node, what string) {
 // idleEnvironment remarks once on a keyword that asks for what happens after
 // the pipeline.
 func (d *decoder) idleEnvironment(key *syntax.Node) {
-	if d.idle[key.Value] {
-		return
-	}
-	if d.idle == nil {
-		d.idle = map[string]bool{}
-	}
-	d.idle[key.Value] = true
-	d.warn(CodeNoEffect, key, `"environment:%s" has no effect: cic keeps no environments, it sets their variables`, key.Value)
+	d.noEffect(key, path("environment", key.Value), "cic keeps no environments, it sets their variables")
 }
 
 // stops checks that each on_stop names a job that stops this environment
