@@ -103,6 +103,8 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 		Writer:          stdout,
 		ErrWriter:       stderr,
 		HideHelpCommand: true,
+		// A value may hold a comma: that of --var, and a job's name.
+		DisableSliceFlagSeparator: true,
 		Commands: []*cli.Command{
 			compileCommand(), execCommand(), runCommand(), showCommand(), diffCommand(),
 			runsCommand(), logsCommand(), artifactsCommand(), imageCommand(), versionCommand(),

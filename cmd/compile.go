@@ -69,6 +69,7 @@ func compileFlags() []cli.Flag {
 		&cli.StringFlag{Name: "default-image", Usage: "the `IMAGE` of jobs that name none (default: python:3.11)"},
 		&cli.StringFlag{Name: "artifacts", Value: "upstream", Usage: "a job with needs sees the artifacts of everything `upstream`, or of its needs alone (needs)"},
 		&cli.BoolFlag{Name: "posix", Usage: "refuse scripts that need bash"},
+		&cli.StringSliceFlag{Name: "request", Usage: "record what a job needs, `WHAT=JOB`: " + compile.RequestForms},
 	}
 }
 
@@ -109,6 +110,13 @@ func compileProject(c *cli.Context, file string) (*project, *compile.Result, err
 	}
 	if o.Given, err = givenVariables(c.StringSlice("var")); err != nil {
 		return nil, nil, err
+	}
+	for _, text := range c.StringSlice("request") {
+		r, err := compile.ParseRequest(text)
+		if err != nil {
+			return nil, nil, usage("--request: %v", err)
+		}
+		o.Requests = append(o.Requests, r)
 	}
 	if o.Source, o.Data, err = readPipeline(c.Context, p, file); err != nil {
 		return nil, nil, err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -46,14 +47,14 @@ func execCommand() *cli.Command {
 
 // execFlags are the flags of exec that run has too.
 func execFlags() []cli.Flag {
-	return append([]cli.Flag{
+	return slices.Concat([]cli.Flag{
 		&cli.IntFlag{Name: "jobs", Aliases: []string{"j"}, Usage: "run at most `N` jobs at once (default: twice the processors)"},
 		&cli.StringFlag{Name: "workspace", Value: "isolated", Usage: "isolated: a job's changes are its own; shared: the project itself, writable"},
 		&cli.StringFlag{Name: "source", Value: "clean", Usage: "clean: jobs do not see what git ignores; all: they do"},
 		&cli.StringFlag{Name: "network", Value: "host", Usage: "host: the machine's network; none: loopback only"},
 		&cli.BoolFlag{Name: "ignore-unsupported", Usage: "warn about what cannot be carried out yet, and go on without it"},
 		&cli.BoolFlag{Name: "dry-run", Usage: "run nothing; print what would run, in order"},
-	}, runtimeFlags()...)
+	}, grantFlags(), runtimeFlags())
 }
 
 // withRun calls do with the directory of a new run, nil for a dry run.
@@ -101,13 +102,26 @@ func checkExecFlags(c *cli.Context) error {
 	if c.IsSet("jobs") && c.Int("jobs") < 1 {
 		return usage("--jobs is at least 1, not %d", c.Int("jobs"))
 	}
+	if _, err := parseGrants(c); err != nil {
+		return err
+	}
+	if _, err := jobLimits(c); err != nil {
+		return err
+	}
 	_, err := imageMappings(c)
 	return err
 }
 
 // execute runs a plan and prints the run. names select jobs; none means all.
 func execute(c *cli.Context, p *project, dir *exec.RunDir, pl *plan.Plan, scripts func(plan.Script) ([]byte, error), names []string) error {
-	var err error
+	granted, err := resolveGrants(c, pl)
+	if err != nil {
+		return err
+	}
+	limits, err := jobLimits(c)
+	if err != nil {
+		return err
+	}
 	if len(names) > 0 {
 		if pl, err = exec.Select(pl, names); err != nil {
 			return usage("%v", err)
@@ -124,6 +138,8 @@ func execute(c *cli.Context, p *project, dir *exec.RunDir, pl *plan.Plan, script
 		Now:       time.Now,
 		Jobs:      c.Int("jobs"),
 		Variables: p.facts,
+		Granted:   granted,
+		Limits:    limits,
 		RunDir:    dir,
 		Kill:      kill,
 		Observer:  view.Observe,
@@ -206,7 +222,7 @@ func execError(err error) error {
 	}
 	var policy *exec.PolicyError
 	if errors.As(err, &policy) {
-		return fail(exitPolicy, err)
+		return &exitError{code: exitPolicy, err: err, help: policy.Help()}
 	}
 	var integrity *plan.IntegrityError
 	if errors.As(err, &integrity) {

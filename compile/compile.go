@@ -37,6 +37,8 @@ type Options struct {
 	Artifacts string
 	// POSIX makes a script that is not POSIX an error.
 	POSIX bool
+	// Requests are what jobs need of the machine, by the command line.
+	Requests []Request
 }
 
 // Result is what a compilation makes.

@@ -82,6 +82,9 @@ func changedOptions(o Options) map[string]string {
 	if o.POSIX {
 		options["posix"] = "true"
 	}
+	if len(o.Requests) > 0 {
+		options["request"] = requestTexts(o.Requests)
+	}
 	if len(options) == 0 {
 		return nil
 	}

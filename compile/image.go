@@ -95,6 +95,7 @@ func (l *lowering) service(e *expander, j *pipeline.Job, s *pipeline.Service) pl
 		Alias:   s.Alias,
 		Command: l.words(e, j, s, "command", s.Command),
 	}
+	service.Privileged = wantsPrivileges(service.Name)
 	service.Entrypoint = l.words(e, j, s, "entrypoint", s.Entrypoint)
 	own := make(map[string]*definition, len(s.Variables))
 	for _, v := range s.Variables {

@@ -48,6 +48,7 @@ func lower(p *pipeline.Pipeline, sel *selection, g *graph, env *environment) (*l
 			return nil, l.diags.list
 		}
 	}
+	l.checkRequests(p)
 	l.noteDefaultImage()
 	edges, err := plan.NewGraph(out.plan)
 	if err != nil {
@@ -123,6 +124,7 @@ func (l *lowering) job(g *graph, n *node, predefined *plan.Variables) plan.Job {
 		out.Needs = append(out.Needs, plan.Need{Job: e.to.job.Name, Artifacts: e.artifacts, Optional: e.optional})
 	}
 	l.texts(&out, j, predefined)
+	l.request(&out, j)
 	return out
 }
 

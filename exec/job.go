@@ -168,6 +168,7 @@ func (w *worker) perform(l launch, res *JobResult, setupErr error) (err error) {
 	// Artifacts may overwrite what a cache holds, as on GitLab.
 	layers := append(w.restoreCaches(), l.layers...)
 	w.noteInputs(l.from)
+	w.noteLimits()
 	if err := w.ws.Mount(layers); err != nil {
 		return fmt.Errorf("workspace: %w", err)
 	}

@@ -52,10 +52,9 @@ func TestUnsupported(t *testing.T) {
 	j.DotenvFrom = []string{"fine"}
 	j.Retry = &plan.Retry{Max: 1}
 	j.ResourceGroup = "g"
-	j.Resources = &plan.Resources{Disk: 1}
 	p.Jobs[0].Retry = &plan.Retry{} // retries nothing
 	want := []string{
-		`job "all": services, secrets, cache, artifacts:reports:dotenv, when:manual, retry, resource_group, resources:disk`,
+		`job "all": services, secrets, cache, artifacts:reports:dotenv, when:manual, retry, resource_group`,
 		`job "wait": when:delayed`,
 	}
 	if got := Unsupported(p); !slices.Equal(got, want) {

@@ -33,6 +33,12 @@ type Executor struct {
 	StopBudget time.Duration
 	// LogLimit is how many bytes of a job's output are kept; 0 stands for [DefaultLogLimit].
 	LogLimit int64
+	// Granted is what the command line lets jobs do, by name; see [ResolveGrants]. A
+	// job that asks for more stops the run before it starts.
+	Granted map[string]Granted
+	// Limits bound every job: a job without a limit of its own has these, and none
+	// has more. Zero means no bound, and [DefaultPIDs] for processes.
+	Limits plan.Resources
 	// Kill, when closed, ends everything at once: no grace, no after_script, no artifacts.
 	Kill <-chan struct{}
 }
@@ -75,7 +81,7 @@ type run struct {
 // beside a result says that the run could not be recorded.
 func (e *Executor) Run(ctx context.Context, p *plan.Plan, scripts func(plan.Script) ([]byte, error)) (*Result, error) {
 	r := &run{Executor: e.withDefaults(), plan: p, started: e.Now(), messages: make(chan message)}
-	if err := checkPolicy(p); err != nil {
+	if err := checkPolicy(p, e.Granted); err != nil {
 		return nil, err
 	}
 	var err error

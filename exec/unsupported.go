@@ -27,7 +27,6 @@ func Unsupported(p *plan.Plan) []string {
 			{"when:" + j.When, j.When == "manual" || j.When == "delayed"},
 			{"retry", j.Retry != nil && j.Retry.Max > 0},
 			{"resource_group", j.ResourceGroup != ""},
-			{"resources:disk", j.Resources != nil && j.Resources.Disk > 0},
 		} {
 			if f.used {
 				features = append(features, f.name)
@@ -38,31 +37,6 @@ func Unsupported(p *plan.Plan) []string {
 		}
 	}
 	return found
-}
-
-// PolicyError says that the plan asks for what only the command line can grant.
-type PolicyError struct {
-	// Jobs are the names of the jobs that ask for it, in plan order.
-	Jobs []string
-}
-
-// Error names the jobs.
-func (e *PolicyError) Error() string {
-	return "privileged containers were not granted, but these jobs ask for them: " + joinQuoted(e.Jobs)
-}
-
-// checkPolicy refuses what nobody granted, wherever the plan comes from.
-func checkPolicy(p *plan.Plan) error {
-	var jobs []string
-	for i := range p.Jobs {
-		if p.Jobs[i].Privileged {
-			jobs = append(jobs, p.Jobs[i].Name)
-		}
-	}
-	if len(jobs) > 0 {
-		return &PolicyError{Jobs: jobs}
-	}
-	return nil
 }
 
 // Select returns the part of a plan that holds the named jobs and everything

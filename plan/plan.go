@@ -57,7 +57,7 @@ type Context struct {
 	// Event is the pipeline source: push, schedule, web, ...
 	Event string `json:"event"`
 	// Options are the compiler's options that change meaning, where they differ
-	// from their default: "artifacts", "default-image", "posix".
+	// from their default: "artifacts", "default-image", "posix", "request".
 	Options map[string]string `json:"options,omitempty"`
 	// Given are the names of variables that were given on the command line.
 	Given []string `json:"given,omitempty"`

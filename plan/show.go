@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -94,8 +95,23 @@ func remarks(j *Job, firstStage bool) []string {
 	if j.AllowFailure || len(j.AllowFailureExitCodes) > 0 {
 		list = append(list, "may fail")
 	}
+	return append(list, requests(j)...)
+}
+
+// requests are what the job does only where the command line grants it.
+func requests(j *Job) []string {
+	var list []string
 	if j.Privileged {
 		list = append(list, "privileged")
+	}
+	if slices.ContainsFunc(j.Services, func(s Service) bool { return s.Privileged }) {
+		list = append(list, "privileged service")
+	}
+	for _, device := range j.Devices {
+		list = append(list, "device "+device)
+	}
+	if j.HostNetwork {
+		list = append(list, "host network")
 	}
 	return list
 }

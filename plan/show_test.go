@@ -24,7 +24,7 @@ Batch 1
   lint                  build   alpine:3.20
 
 Batch 2
-  test: [3.11, sqlite]  test    python:3.11  needs build, lint, delayed by 1m, may fail, privileged
+  test: [3.11, sqlite]  test    python:3.11  needs build, lint, delayed by 1m, may fail, privileged, privileged service, device /dev/kvm, host network
 
 Batch 3
   deploy                deploy  alpine:3.20  manual, may fail

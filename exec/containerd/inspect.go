@@ -65,6 +65,9 @@ func (img *image) inspect(dir string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, root.Close()) }()
+	if img.linked, err = linkedMountPoint(root); err != nil {
+		return err
+	}
 	if img.shells, err = findShells(root, img.config.Env); err != nil {
 		return err
 	}
@@ -73,6 +76,29 @@ func (img *image) inspect(dir string) (err error) {
 	}
 	img.group, err = readIn(root, "/etc/group")
 	return err
+}
+
+// linkedMountPoint finds a place where something is mounted in every container
+// and that an image has made a symbolic link, which a container runtime may
+// follow out of the image. It is empty if there is none.
+func linkedMountPoint(root *os.File) (string, error) {
+	for _, point := range []string{"/proc", "/sys", "/dev", buildsDir, programDir} {
+		f, err := openIn(root, point, unix.O_PATH|unix.O_NOFOLLOW)
+		if absent(err) {
+			continue
+		}
+		if err != nil {
+			return "", err
+		}
+		info, err := f.Stat()
+		if err := errors.Join(err, f.Close()); err != nil {
+			return "", err
+		}
+		if info.Mode()&os.ModeSymlink != 0 {
+			return point, nil
+		}
+	}
+	return "", nil
 }
 
 // findShells looks for sh and bash.

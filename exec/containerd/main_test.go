@@ -157,6 +157,7 @@ const (
 	userImage       = "cic.test/user:1"
 	brokenImage     = "cic.test/broken-entrypoint:1"
 	procImage       = "cic.test/workdir-in-proc:1"
+	volumeImage     = "cic.test/volumes:1"
 	emptyImage      = "cic.test/no-shell:1"
 )
 
@@ -172,7 +173,10 @@ var loadImages = sync.OnceValue(func() error {
 		userImage:       func(c *ggcr.Config) { c.User = "builder" },
 		brokenImage:     func(c *ggcr.Config) { c.Entrypoint = []string{"/does/not/exist"} },
 		procImage:       func(c *ggcr.Config) { c.WorkingDir = "/proc/self/fd/7" },
-		emptyImage:      nil,
+		volumeImage: func(c *ggcr.Config) {
+			c.Volumes = map[string]struct{}{"../../../etc/cic-volume": {}, "/made": {}, "/proc/1": {}}
+		},
+		emptyImage: nil,
 	} {
 		image, err := testImage(config)
 		if err != nil {
@@ -240,6 +244,26 @@ func testFiles() []tarFile {
 		files = append(files, tarFile{name: "bin/" + name, link: "/bin/busybox"})
 	}
 	return files
+}
+
+// writeTree writes files below a directory, where nothing is yet.
+func writeTree(dir string, files []tarFile) error {
+	for _, f := range files {
+		path := filepath.Join(dir, f.name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		var err error
+		if f.link != "" {
+			err = os.Symlink(f.link, path)
+		} else {
+			err = writeFile(path, []byte(f.text), fs.FileMode(max(f.mode, 0o644)))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func tarOf(files []tarFile) ([]byte, error) {

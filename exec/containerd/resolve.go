@@ -31,6 +31,8 @@ type image struct {
 	// shells are the absolute paths of the shells that the image has, by name.
 	shells        map[string]string
 	passwd, group string
+	// linked is a mount point that is a symbolic link in the image, if any is.
+	linked string
 }
 
 // imageCache resolves each image at most once at a time, and remembers successes.

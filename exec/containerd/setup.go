@@ -44,6 +44,8 @@ type sandbox struct {
 	out  *output
 	// tasks counts those made so far.
 	tasks int
+	// hits are the limits that the last program ran into.
+	hits exec.Hits
 
 	closeOnce sync.Once
 	closeErr  error

@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/containerd/containerd/v2/contrib/seccomp"
 	"github.com/containerd/containerd/v2/core/containers"
 	"github.com/containerd/containerd/v2/pkg/namespaces"
 	"github.com/containerd/containerd/v2/pkg/oci"
@@ -36,19 +35,14 @@ const (
 	defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 	// ociVersion is one that crun 1.8 accepts too.
 	ociVersion = "1.0.2"
-	// maxPIDs bounds the processes of a job that sets no limit.
-	maxPIDs = 4096
-	// cpuPeriod is the period of the CPU quota, in microseconds.
-	cpuPeriod = 100_000
 )
 
-// droppedCapabilities are those of containerd's default set that a job does
-// without: sending forged packets, making devices, and writing the audit log.
-var droppedCapabilities = []string{"CAP_NET_RAW", "CAP_MKNOD", "CAP_AUDIT_WRITE"}
-
 // newSpec builds the OCI runtime specification of a job's container: without
-// privileges, whatever the plan says.
+// privileges but those that were granted, whatever the plan says.
 func (r *Runtime) newSpec(job exec.Spec, img *image, program string) (*oci.Spec, error) {
+	if img.linked != "" {
+		return nil, configError("", "image %s: %s is a symbolic link, where cic mounts a directory of its own", familiar(img.name), img.linked)
+	}
 	user := job.Job.Image.User
 	if user == "" {
 		user = img.config.User
@@ -75,13 +69,17 @@ func (r *Runtime) newSpec(job exec.Spec, img *image, program string) (*oci.Spec,
 	s.Process.User = specs.User{UID: who.uid, GID: who.gid, AdditionalGids: who.groups, Umask: &umask}
 	// The limits of containerd itself apply, as with Docker; 1,024 files are too few for many builds.
 	s.Process.Rlimits = nil
-	restrict(s)
-	s.Linux.CgroupsPath = path.Join("/cic", r.cfg.RunID, job.ID)
-	limit(s, job.Limits)
+	if err := confine(s, job.Granted); err != nil {
+		return nil, err
+	}
+	s.Linux.CgroupsPath = r.cgroupPath(job.ID)
+	if err := limit(s, job.Limits); err != nil {
+		return nil, err
+	}
 	// The image's own /run is kept, as with Docker.
 	s.Mounts = slices.DeleteFunc(s.Mounts, func(m specs.Mount) bool { return m.Destination == "/run" })
 	s.Mounts = append(s.Mounts, img.mounts...)
-	if err := r.connectNetwork(s); err != nil {
+	if err := r.connectNetwork(s, job.Granted.HostNetwork); err != nil {
 		return nil, systemError("", err)
 	}
 	s.Mounts = append(s.Mounts,
@@ -90,37 +88,10 @@ func (r *Runtime) newSpec(job exec.Spec, img *image, program string) (*oci.Spec,
 	return s, nil
 }
 
-// restrict sets what no job may do: no new privileges (that is containerd's
-// default), fewer capabilities, the default system call filter.
-func restrict(s *oci.Spec) {
-	c := s.Process.Capabilities
-	for _, set := range []*[]string{&c.Bounding, &c.Permitted, &c.Effective, &c.Inheritable, &c.Ambient} {
-		*set = slices.DeleteFunc(*set, func(name string) bool { return slices.Contains(droppedCapabilities, name) })
-	}
-	s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.CgroupNamespace})
-	// It depends on the capabilities, and so comes after them.
-	s.Linux.Seccomp = seccomp.DefaultProfile(s)
-}
-
-// limit sets the bounds of a job's control group.
-func limit(s *oci.Spec, want plan.Resources) {
-	pids := int64(maxPIDs)
-	if want.PIDs > 0 {
-		pids = want.PIDs
-	}
-	if want.Memory > 0 {
-		s.Linux.Resources.Memory = &specs.LinuxMemory{Limit: &want.Memory}
-	}
-	if want.CPUs > 0 {
-		period, quota := uint64(cpuPeriod), int64(want.CPUs*cpuPeriod)
-		s.Linux.Resources.CPU = &specs.LinuxCPU{Period: &period, Quota: &quota}
-	}
-	s.Linux.Resources.Pids = &specs.LinuxPids{Limit: &pids}
-}
-
-// connectNetwork gives the container the network that the configuration asks for.
-func (r *Runtime) connectNetwork(s *oci.Spec) error {
-	if r.cfg.Network == NetworkNone {
+// connectNetwork gives the container the network that the configuration asks
+// for, or the machine's where that was granted.
+func (r *Runtime) connectNetwork(s *oci.Spec, host bool) error {
+	if r.cfg.Network == NetworkNone && !host {
 		// A network namespace of its own is the default; the OCI runtime brings its loopback up.
 		return nil
 	}

@@ -113,8 +113,8 @@ func TestSpecDefaults(t *testing.T) {
 	if want := []string{"PATH=/only", "HOME=/h", "GIT_CONFIG_SYSTEM=/.cic/gitconfig", "A=job", "B=image"}; !slices.Equal(s.Process.Env, want) {
 		t.Errorf("environment %q, want %q", s.Process.Env, want)
 	}
-	if s.Process.Cwd != "/app" || s.Version != "1.0.2" || s.Linux.CgroupsPath != "/cic/r1/j1" || *s.Linux.Resources.Pids.Limit != 4096 {
-		t.Errorf("cwd %q, version %q, control group %q, pids %d", s.Process.Cwd, s.Version, s.Linux.CgroupsPath, *s.Linux.Resources.Pids.Limit)
+	if s.Process.Cwd != "/app" || s.Version != "1.0.2" || s.Linux.CgroupsPath != "/cic/r1/j1" || s.Linux.Resources.Pids != nil {
+		t.Errorf("cwd %q, version %q, control group %q, pids %v", s.Process.Cwd, s.Version, s.Linux.CgroupsPath, s.Linux.Resources.Pids)
 	}
 	if !s.Process.NoNewPrivileges || s.Linux.Seccomp == nil || len(s.Linux.MaskedPaths) == 0 || !slices.Contains(s.Linux.ReadonlyPaths, "/proc/sysrq-trigger") {
 		t.Error("not restricted")

@@ -82,6 +82,10 @@ func (s *sandbox) Run(ctx context.Context, p exec.Program, out io.Writer) (exitC
 	// in the FIFO arrives at once, unless the shim hangs. The task is removed later:
 	// that takes longer than all the rest here, and others may wait for this job.
 	err = errors.Join(err, s.out.finish(drainTimeout), <-copied)
+	var hitsErr error
+	if s.hits, hitsErr = readHits(s.spec.Linux.CgroupsPath); hitsErr != nil {
+		s.r.cfg.Warn(fmt.Sprintf("job %s: %v", s.job.ID, hitsErr))
+	}
 	if err == nil && stopped {
 		err = context.Cause(ctx)
 	} else if err == nil {
