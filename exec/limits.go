@@ -47,8 +47,8 @@ func (w *worker) noteLimits() {
 		asked, got int64
 		text       func(int64) string
 	}{
-		{"memory", asked.Memory, got.Memory, byteSize},
-		{"disk space", asked.Disk, got.Disk, byteSize},
+		{"memory", asked.Memory, got.Memory, ByteSize},
+		{"disk space", asked.Disk, got.Disk, ByteSize},
 		{"processes", asked.PIDs, got.PIDs, number},
 	} {
 		if l.asked > l.got {
