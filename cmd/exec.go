@@ -127,6 +127,10 @@ func execute(c *cli.Context, p *project, dir *exec.RunDir, pl *plan.Plan, script
 			return usage("%v", err)
 		}
 	}
+	// Before containerd is started.
+	if err := exec.CheckPolicy(pl, granted); err != nil {
+		return execError(err)
+	}
 	if err := checkSupported(c, pl); err != nil {
 		return err
 	}

@@ -182,8 +182,9 @@ func shellWord(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
-// checkPolicy refuses what nobody granted, wherever the plan comes from.
-func checkPolicy(p *plan.Plan, granted map[string]Granted) error {
+// CheckPolicy refuses, with a [*PolicyError], what nobody granted, wherever the
+// plan comes from. [Executor.Run] calls it too.
+func CheckPolicy(p *plan.Plan, granted map[string]Granted) error {
 	var refused []Refused
 	for i := range p.Jobs {
 		j := &p.Jobs[i]

@@ -104,7 +104,7 @@ func TestCheckPolicy(t *testing.T) {
 			t.Fatal(err)
 		}
 		var policy *PolicyError
-		if err := checkPolicy(p, granted); !errors.As(err, &policy) || err.Error() != messages[i] {
+		if err := CheckPolicy(p, granted); !errors.As(err, &policy) || err.Error() != messages[i] {
 			t.Errorf("without %s: %v", all[i], err)
 		} else if want := "--grant " + all[i]; !strings.HasSuffix(policy.Help(), want) {
 			t.Errorf("help %q, want …%s", policy.Help(), want)
@@ -114,7 +114,7 @@ func TestCheckPolicy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := checkPolicy(p, granted); err != nil {
+	if err := CheckPolicy(p, granted); err != nil {
 		t.Error(err)
 	}
 	quoted := &PolicyError{Refused: []Refused{{Job: "it's: [a, b]", Privilege: "privileged"}}}

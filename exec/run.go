@@ -81,7 +81,7 @@ type run struct {
 // beside a result says that the run could not be recorded.
 func (e *Executor) Run(ctx context.Context, p *plan.Plan, scripts func(plan.Script) ([]byte, error)) (*Result, error) {
 	r := &run{Executor: e.withDefaults(), plan: p, started: e.Now(), messages: make(chan message)}
-	if err := checkPolicy(p, e.Granted); err != nil {
+	if err := CheckPolicy(p, e.Granted); err != nil {
 		return nil, err
 	}
 	var err error
