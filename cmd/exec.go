@@ -54,7 +54,7 @@ func execFlags() []cli.Flag {
 		&cli.StringFlag{Name: "network", Value: "host", Usage: "host: the machine's network; none: loopback only"},
 		&cli.BoolFlag{Name: "ignore-unsupported", Usage: "warn about what cannot be carried out yet, and go on without it"},
 		&cli.BoolFlag{Name: "dry-run", Usage: "run nothing; print what would run, in order"},
-	}, grantFlags(), runtimeFlags())
+	}, grantFlags(), secretFlags(), runtimeFlags())
 }
 
 // withRun calls do with the directory of a new run, nil for a dry run.
@@ -122,6 +122,10 @@ func execute(c *cli.Context, p *project, dir *exec.RunDir, pl *plan.Plan, script
 	if err != nil {
 		return err
 	}
+	given, err := secrets(c, pl, scripts)
+	if err != nil {
+		return err
+	}
 	if len(names) > 0 {
 		if pl, err = exec.Select(pl, names); err != nil {
 			return usage("%v", err)
@@ -130,6 +134,11 @@ func execute(c *cli.Context, p *project, dir *exec.RunDir, pl *plan.Plan, script
 	// Before containerd is started.
 	if err := exec.CheckPolicy(pl, granted); err != nil {
 		return execError(err)
+	}
+	if dir != nil {
+		if err := given.Check(pl); err != nil {
+			return execError(err)
+		}
 	}
 	if err := checkSupported(c, pl); err != nil {
 		return err
@@ -144,6 +153,7 @@ func execute(c *cli.Context, p *project, dir *exec.RunDir, pl *plan.Plan, script
 		Variables: p.facts,
 		Granted:   granted,
 		Limits:    limits,
+		Secrets:   given,
 		RunDir:    dir,
 		Kill:      kill,
 		Observer:  view.Observe,
@@ -227,6 +237,10 @@ func execError(err error) error {
 	var policy *exec.PolicyError
 	if errors.As(err, &policy) {
 		return &exitError{code: exitPolicy, err: err, help: policy.Help()}
+	}
+	var missing *exec.SecretsError
+	if errors.As(err, &missing) {
+		return &exitError{code: exitUsage, err: err, help: "give each with --secret NAME (from the environment), --secret NAME=file:PATH, or --secret-file FILE"}
 	}
 	var integrity *plan.IntegrityError
 	if errors.As(err, &integrity) {

@@ -219,6 +219,3 @@ func (w *worker) granted() Granted {
 		}),
 	}
 }
-
-// secrets are those that the job may have.
-func (w *worker) secrets() []Secret { return nil }

@@ -77,6 +77,7 @@ func (w *worker) main() {
 		if err != nil {
 			fail(res, err)
 		}
+		w.r.Secrets.hide(res)
 		w.r.messages <- message{job: w.index, result: res, left: w.left, crash: isPanic(err) || isPanic(setupErr)}
 	}
 	err := guard(w.cleanup)
@@ -121,9 +122,10 @@ func (w *worker) prepare() error {
 		Scratch: w.scratch,
 
 		Services: services,
-		Secrets:  w.secrets(),
+		Secrets:  w.r.Secrets.of(w.job),
 		Limits:   w.limits(),
 		Granted:  w.granted(),
+		Masker:   w.r.Secrets.Masker(),
 	})
 	return err
 }
@@ -144,7 +146,7 @@ func (w *worker) perform(l launch, res *JobResult, setupErr error) (err error) {
 	if w.cover, err = newCoverage(w.job.Coverage); err != nil {
 		return err
 	}
-	w.log = newJobLog(disk, w.r.LogLimit, w.output, w.note)
+	w.log = newJobLog(disk, w.r.Secrets.Masker(), w.r.LogLimit, w.output, w.note)
 	defer func() {
 		tail, logErr := w.log.Close()
 		res.Coverage = w.cover.result()
@@ -204,6 +206,7 @@ func (w *worker) runScript(l launch, res *JobResult) {
 	ctx, cancel := context.WithTimeoutCause(w.r.ctx, limit, errTimeout)
 	defer cancel()
 	code, err := w.box.Run(ctx, w.program("script", w.job.Script, l, "running"), w.log)
+	w.log.Settle()
 	w.judge(res, code, err)
 }
 
@@ -252,6 +255,7 @@ func (w *worker) runAfterScript(l launch, res *JobResult) {
 	defer cancel()
 	w.log.Note(false, "after_script")
 	code, err := w.box.Run(ctx, w.program("after_script", *w.job.AfterScript, l, string(res.Status)), w.log)
+	w.log.Settle()
 	switch {
 	case err != nil:
 		w.log.Note(true, "after_script: %v", err)

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"unicode/utf8"
+
+	"github.com/cic-ci/cic/exec/mask"
 )
 
 const (
@@ -74,18 +76,21 @@ func runeCut(b []byte, n int) int {
 	return n
 }
 
-// jobLog takes the output of one job: the raw bytes go to the log file, whole
-// lines to the observer. Memory is bounded by the longest line. A write never
-// fails for the job's sake: the first error is kept for the end of the job.
-// Writes after close are dropped, as a program's last output may come late.
+// jobLog takes the output of one job. Secrets are masked before anything else
+// sees it; then the bytes go to the log file as they are, whole lines to the
+// observer. Memory is bounded by the longest line. A write never fails for the
+// job's sake: the first error is kept for the end of the job. Writes after close
+// are dropped, as a program's last output may come late.
 type jobLog struct {
 	// note and output reach the observer; output may wait for a slow one.
 	note   func(text string, warning bool)
 	output func(text string, continued bool)
 
+	masker *mask.Masker
 	mu     sync.Mutex
-	file   io.Writer // nil for none
-	left   int64     // bytes until the log is full
+	in     *mask.Writer // before take
+	file   io.Writer    // nil for none
+	left   int64        // bytes until the log is full
 	limit  int64
 	lines  splitter
 	tail   []string // a ring, next is its oldest
@@ -97,25 +102,53 @@ type jobLog struct {
 	err    error
 }
 
-func newJobLog(file io.Writer, limit int64, output func(string, bool), note func(string, bool)) *jobLog {
-	l := &jobLog{note: note, output: output, file: file, left: limit, limit: limit}
+func newJobLog(file io.Writer, m *mask.Masker, limit int64, output func(string, bool), note func(string, bool)) *jobLog {
+	l := &jobLog{note: note, output: output, masker: m, file: file, left: limit, limit: limit}
+	l.in = m.Writer(writerFunc(l.take))
 	l.lines = splitter{max: maxLine, emit: l.line}
 	return l
+}
+
+// writerFunc is a function as an [io.Writer] that takes everything.
+type writerFunc func(p []byte)
+
+func (f writerFunc) Write(p []byte) (int, error) {
+	f(p)
+	return len(p), nil
 }
 
 // Write implements [io.Writer].
 func (l *jobLog) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	all, n := p, len(p)
-	if l.closed || n == 0 {
-		return n, nil
+	if l.closed {
+		return len(p), nil
 	}
+	return l.in.Write(p)
+}
+
+// Settle tells that the program whose output this was has ended: what might have
+// become a secret will not.
+func (l *jobLog) Settle() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.settle()
+}
+
+func (l *jobLog) settle() {
+	if err := l.in.Flush(); err != nil && l.err == nil {
+		l.err = err
+	}
+}
+
+// take takes output without secrets.
+func (l *jobLog) take(p []byte) {
 	if l.full {
 		l.keepLate(p)
-		return n, nil
+		return
 	}
-	if int64(n) > l.left {
+	all := p
+	if int64(len(p)) > l.left {
 		p = p[:l.left]
 	}
 	l.left -= int64(len(p))
@@ -127,7 +160,6 @@ func (l *jobLog) Write(p []byte) (int, error) {
 		l.keepLate(cut)
 		l.say(fmt.Sprintf("log_truncated: the output is longer than %s; the rest is dropped, the job goes on", ByteSize(l.limit)), true)
 	}
-	return n, nil
 }
 
 // keepLate keeps the end of what the log has no room for, so that the last
@@ -147,7 +179,7 @@ func (l *jobLog) Note(warning bool, format string, args ...any) {
 		return
 	}
 	l.lines.flush()
-	l.say(fmt.Sprintf(format, args...), warning)
+	l.say(l.masker.Text(fmt.Sprintf(format, args...)), warning)
 }
 
 func (l *jobLog) say(text string, warning bool) {
@@ -199,6 +231,7 @@ func (l *jobLog) Close() (tail []string, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.closed {
+		l.settle()
 		l.lines.write(l.late)
 		l.lines.flush()
 		l.closed = true

@@ -75,7 +75,7 @@ func FuzzSplitter(f *testing.F) {
 type logged struct{ lines, notes []string }
 
 func (l *logged) log(w io.Writer, limit int64) *jobLog {
-	return newJobLog(w, limit,
+	return newJobLog(w, nil, limit,
 		func(text string, continued bool) { l.lines = append(l.lines, text) },
 		func(text string, warning bool) { l.notes = append(l.notes, text) })
 }
@@ -190,7 +190,7 @@ func TestJobLogBrokenDisk(t *testing.T) {
 func TestJobLogMemory(t *testing.T) {
 	longest := 0
 	count := 0
-	log := newJobLog(io.Discard, 1<<40, func(text string, continued bool) {
+	log := newJobLog(io.Discard, nil, 1<<40, func(text string, continued bool) {
 		longest = max(longest, len(text))
 		count++
 	}, func(string, bool) {})
@@ -204,7 +204,7 @@ func TestJobLogMemory(t *testing.T) {
 	if c := cap(log.lines.buf); c > 2*maxLine+1<<16 {
 		t.Errorf("the buffer grew to %d bytes", c)
 	}
-	full := newJobLog(io.Discard, 1, func(string, bool) {}, func(string, bool) {})
+	full := newJobLog(io.Discard, nil, 1, func(string, bool) {}, func(string, bool) {})
 	full.Write([]byte("xx"))
 	if n := testing.AllocsPerRun(100, func() { full.Write(chunk) }); n > 0 {
 		t.Errorf("a full log allocates %v times a write", n)

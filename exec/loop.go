@@ -122,7 +122,7 @@ func (r *run) handle(m message) {
 		r.live--
 		r.workers[m.job] = nil
 		if m.err != nil {
-			r.emit(Event{Type: EventJobNote, Job: job.Name, Warning: true, Text: "clean-up: " + m.err.Error()})
+			r.emit(Event{Type: EventJobNote, Job: job.Name, Warning: true, Text: "clean-up: " + r.Secrets.Masker().Text(m.err.Error())})
 		}
 		if m.crash {
 			r.err = errors.Join(r.err, m.err)

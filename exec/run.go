@@ -25,6 +25,8 @@ type Executor struct {
 	Jobs int
 	// Variables are predefined variables known only at run time, such as CI_COMMIT_SHA.
 	Variables map[string]string
+	// Secrets are what jobs may ask for; nil for none.
+	Secrets *Secrets
 	// Grace is the time between SIGTERM and SIGKILL; 0 stands for 10 s.
 	Grace time.Duration
 	// AfterScriptTimeout bounds an after_script; 0 stands for GitLab's 5 min.
@@ -77,12 +79,18 @@ type run struct {
 // Cancelling ctx ends the run in order: no job is started, those that run get
 // SIGTERM, their after_script and artifacts of `when: always`.
 //
-// Without a result nothing was run: a bad script, or a [*PolicyError]. An error
+// Without a result nothing was run: a bad script, a [*PolicyError], or a
+// [*SecretsError]. An error
 // beside a result says that the run could not be recorded.
 func (e *Executor) Run(ctx context.Context, p *plan.Plan, scripts func(plan.Script) ([]byte, error)) (*Result, error) {
 	r := &run{Executor: e.withDefaults(), plan: p, started: e.Now(), messages: make(chan message)}
 	if err := CheckPolicy(p, e.Granted); err != nil {
 		return nil, err
+	}
+	if _, dry := r.Runtime.(DryRun); !dry {
+		if err := r.Secrets.Check(p); err != nil {
+			return nil, err
+		}
 	}
 	var err error
 	if r.sched, err = NewSchedule(p); err != nil {
@@ -123,7 +131,7 @@ func (e *Executor) Run(ctx context.Context, p *plan.Plan, scripts func(plan.Scri
 	if r.observer != nil {
 		r.observer.close(r.Kill)
 	}
-	return &r.result, r.err
+	return &r.result, r.Secrets.hideError(r.err)
 }
 
 func (e *Executor) withDefaults() Executor {

@@ -21,7 +21,6 @@ func Unsupported(p *plan.Plan) []string {
 			used bool
 		}{
 			{"services", len(j.Services) > 0},
-			{"secrets", len(j.Secrets) > 0},
 			{"cache", len(j.Caches) > 0},
 			{"artifacts:reports:dotenv", len(j.DotenvFrom) > 0},
 			{"when:" + j.When, j.When == "manual" || j.When == "delayed"},

@@ -68,6 +68,9 @@ func (r *Runtime) Setup(ctx context.Context, spec exec.Spec) (exec.Sandbox, erro
 	if s.spec, err = r.newSpec(spec, img, s.programs()); err != nil {
 		return nil, err
 	}
+	if len(spec.Secrets) > 0 {
+		s.spec.Mounts = append(s.spec.Mounts, s.secretsMount())
+	}
 	if ctx.Err() != nil {
 		return nil, interrupted(ctx)
 	}
@@ -114,6 +117,9 @@ func (s *sandbox) create(ctx context.Context) error {
 		return systemError("", err)
 	}
 	if err := writeFile(filepath.Join(s.programs(), gitConfigFile), []byte(gitConfig), 0o644); err != nil {
+		return systemError("", err)
+	}
+	if err := s.mountSecrets(); err != nil {
 		return systemError("", err)
 	}
 	labels := map[string]string{labelRun: s.r.cfg.RunID, labelJob: s.job.ID}
@@ -183,9 +189,9 @@ func (s *sandbox) taskError(err error) error {
 	return systemError("", fmt.Errorf("create the job's process: %w", err))
 }
 
-// Close ends what runs in the sandbox and removes it.
+// Close ends what runs in the sandbox and removes it, its secrets first.
 func (s *sandbox) Close() error {
-	s.closeOnce.Do(func() { s.closeErr = s.close() })
+	s.closeOnce.Do(func() { s.closeErr = errors.Join(s.removeSecrets(), s.close()) })
 	return s.closeErr
 }
 

@@ -174,8 +174,8 @@ func TestSpecArguments(t *testing.T) {
 
 func TestStartProgram(t *testing.T) {
 	p := exec.Program{Name: "script", Env: []string{"A=x'y", "B="}}
-	got, err := startProgram(p, "/bin/s h")
-	want := "trap : HUP INT QUIT TERM\necho > /.cic/started\ncd /builds/project || exit 1\nexport A='x'\\''y'\nexport B=''\n[ ! -e /.cic/stop ] || exit 143\n'/bin/s h' /.cic/script 2>&1\nexit $?\n"
+	got, err := startProgram(p, "/bin/s h", true)
+	want := "trap : HUP INT QUIT TERM\necho > /.cic/started\ncd /builds/project || exit 1\nexport A='x'\\''y'\nexport B=''\n. /.cic/secrets/@env || exit 1\n[ ! -e /.cic/stop ] || exit 143\n'/bin/s h' /.cic/script 2>&1\nexit $?\n"
 	if err != nil || string(got) != want {
 		t.Errorf("got %q, %v; want %q", got, err, want)
 	}
@@ -185,7 +185,7 @@ func TestStartProgram(t *testing.T) {
 		{Name: "script", Env: []string{"1A=1"}}, {Name: "script", Env: []string{"=1"}}, {Name: "script", Env: []string{"A=\x00"}},
 		{Name: "script", Env: []string{"A;reboot=1"}},
 	} {
-		if got, err := startProgram(bad, "/bin/sh"); err == nil {
+		if got, err := startProgram(bad, "/bin/sh", false); err == nil {
 			t.Errorf("%+v: accepted: %q", bad, got)
 		}
 	}

@@ -111,14 +111,15 @@ func (s *sandbox) requireStarted(started *output, p exec.Program, exitCode int) 
 // prepare writes the program where the container sees it, and makes sure that
 // there is a task to run it.
 func (s *sandbox) prepare(ctx context.Context, p exec.Program) error {
-	start, err := startProgram(p, s.img.shell(p.Shell))
+	start, err := startProgram(p, s.img.shell(p.Shell), len(s.job.Secrets) > 0)
 	if err != nil {
 		return systemError("", err)
 	}
 	err = errors.Join(
 		removeFile(filepath.Join(s.programs(), stopFile)),
 		writeFile(filepath.Join(s.programs(), p.Name), p.Body, 0o644),
-		writeFile(filepath.Join(s.programs(), startFile), start, 0o644))
+		writeFile(filepath.Join(s.programs(), startFile), start, 0o644),
+		s.writeSecrets())
 	if err != nil {
 		return systemError("", fmt.Errorf("write the job's program: %w", err))
 	}
@@ -141,15 +142,15 @@ func (s *sandbox) prepare(ctx context.Context, p exec.Program) error {
 // startProgram is the container's first program. It runs another:
 //
 //   - in the project, which was not there yet when the container was created;
-//   - with environment variables that were not known then;
+//   - with environment variables that were not known then, or are secret;
 //   - with one stream for standard output and standard error, to keep their order;
 //   - as a child, since signals do not end a first process, and a shell that is
 //     first would run no trap of its own on a signal that it sends itself.
 //
 // It survives the signals that the job is stopped with, or sends to all its
 // processes itself, so that it can report how the program ended.
-func startProgram(p exec.Program, shell string) ([]byte, error) {
-	if slices.Contains([]string{startFile, startedFile, stopFile, gitConfigFile}, p.Name) || !safeID.MatchString(p.Name) {
+func startProgram(p exec.Program, shell string, secrets bool) ([]byte, error) {
+	if slices.Contains([]string{startFile, startedFile, stopFile, gitConfigFile, path.Base(secretsDir)}, p.Name) || !safeID.MatchString(p.Name) {
 		return nil, fmt.Errorf("program name %q is reserved or not safe as a file name", p.Name)
 	}
 	var b bytes.Buffer
@@ -160,6 +161,9 @@ func startProgram(p exec.Program, shell string) ([]byte, error) {
 			return nil, fmt.Errorf("environment variable %q cannot be set", name)
 		}
 		fmt.Fprintf(&b, "export %s=%s\n", name, singleQuoted(value))
+	}
+	if secrets { // after the others, as GitLab's project variables overrule the pipeline's
+		fmt.Fprintf(&b, ". %s || exit 1\n", path.Join(secretsDir, secretsEnv))
 	}
 	fmt.Fprintf(&b, "[ ! -e %s ] || exit %d\n", path.Join(programDir, stopFile), exitTerminated)
 	fmt.Fprintf(&b, "%s %s 2>&1\nexit $?\n", singleQuoted(shell), path.Join(programDir, p.Name))
