@@ -26,6 +26,7 @@ type world struct {
 	collect map[string]func() (*workspace.Manifest, error)
 	// collectTo is collect for what looks at where the files are to go.
 	collectTo map[string]func(dst string) (*workspace.Manifest, error)
+	written   map[string][]string
 
 	mu      sync.Mutex
 	history []string // what happened, such as "setup A"
@@ -95,6 +96,8 @@ func (b *fakeBox) Start(context.Context, func(bool, string)) error {
 
 func (b *fakeBox) Hits() Hits { return Hits{} }
 
+func (b *fakeBox) Written() []string { return b.w.written[b.id] }
+
 func (b *fakeBox) Close() error {
 	b.w.record("close %s", b.id)
 	b.w.mu.Lock()
@@ -117,6 +120,8 @@ func (w *world) Open(id string) (Workspace, error) {
 	w.open++
 	return &fakeTree{w, id}, nil
 }
+
+func (t *fakeTree) Written() []string { return nil }
 
 func (t *fakeTree) Builds() string { return "/builds/" + t.id }
 

@@ -146,6 +146,9 @@ func (w *worker) prepare() error {
 		Granted:  w.granted(),
 		Masker:   w.r.Secrets.Masker(),
 	})
+	if err == nil {
+		w.limitDisk(w.limits().Disk)
+	}
 	return err
 }
 
