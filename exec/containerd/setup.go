@@ -228,14 +228,17 @@ func (s *sandbox) close() error {
 		}
 		s.container = c
 	}
-	var errs []error
+	var taskErr error
 	if s.task != nil {
-		errs = append(errs, s.deleteTask(ctx))
+		if taskErr = s.deleteTask(ctx); taskErr != nil {
+			taskErr = errors.Join(taskErr, s.out.Close())
+		}
 	}
+	// This deletes the task as well, where its shim died and took the answer with it.
 	if err := removeContainer(ctx, s.container); err != nil {
-		errs = append(errs, fmt.Errorf("remove the container of job %s: %w", s.job.ID, err))
+		return errors.Join(taskErr, fmt.Errorf("remove the container of job %s: %w", s.job.ID, err))
 	}
-	return errors.Join(errs...)
+	return nil
 }
 
 // removeFile removes a file if it exists.
