@@ -135,7 +135,6 @@ func executeInContainers(ctx context.Context, c *cli.Context, p *project, e *exe
 	if err := os.WriteFile(filepath.Join(e.RunDir.Dir, addressFile), []byte(r.Address()), 0o600); err != nil {
 		return nil, err
 	}
-	fmt.Fprintf(c.App.Writer, "Run: %s\n", e.RunDir.ID)
 	e.Runtime, e.Workspaces = r, manager
 	return e.Run(ctx, pl, scripts)
 }

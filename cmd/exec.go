@@ -7,7 +7,6 @@ import (
 	"io"
 	"path/filepath"
 	"slices"
-	"syscall"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -54,7 +53,7 @@ func execFlags() []cli.Flag {
 		&cli.StringFlag{Name: "network", Value: "host", Usage: "host: the machine's network; none: loopback only"},
 		&cli.BoolFlag{Name: "ignore-unsupported", Usage: "warn about what cannot be carried out yet, and go on without it"},
 		&cli.BoolFlag{Name: "dry-run", Usage: "run nothing; print what would run, in order"},
-	}, grantFlags(), secretFlags(), runtimeFlags())
+	}, viewFlags(), grantFlags(), secretFlags(), runtimeFlags())
 }
 
 // withRun calls do with the directory of a new run, nil for a dry run.
@@ -102,6 +101,9 @@ func checkExecFlags(c *cli.Context) error {
 	if c.IsSet("jobs") && c.Int("jobs") < 1 {
 		return usage("--jobs is at least 1, not %d", c.Int("jobs"))
 	}
+	if err := checkViewFlags(c); err != nil {
+		return err
+	}
 	if _, err := parseGrants(c); err != nil {
 		return err
 	}
@@ -143,10 +145,12 @@ func execute(c *cli.Context, p *project, dir *exec.RunDir, pl *plan.Plan, script
 	if err := checkSupported(c, pl); err != nil {
 		return err
 	}
+	shown, err := openViews(c)
+	if err != nil {
+		return err
+	}
 	ctx, kill, stop := onSignals(c.Context, c.App.ErrWriter)
 	defer stop()
-	out := c.App.Writer
-	view := exec.NewTextView(out, colorTerminal(out))
 	e := &exec.Executor{
 		Now:       time.Now,
 		Jobs:      c.Int("jobs"),
@@ -156,7 +160,7 @@ func execute(c *cli.Context, p *project, dir *exec.RunDir, pl *plan.Plan, script
 		Secrets:   given,
 		RunDir:    dir,
 		Kill:      kill,
-		Observer:  view.Observe,
+		Observer:  shown.Observe,
 	}
 	var result *exec.Result
 	if dir == nil {
@@ -166,12 +170,9 @@ func execute(c *cli.Context, p *project, dir *exec.RunDir, pl *plan.Plan, script
 		result, err = executeInContainers(ctx, c, p, e, pl, scripts)
 	}
 	select {
-	case <-kill: // the view may still be at work
+	case <-kill: // the views may still be at work
 	default:
-		// A reader that has seen enough (cic exec plan | head) is no trouble.
-		if viewErr := view.Err(); viewErr != nil && !errors.Is(viewErr, syscall.EPIPE) {
-			warner(c.App.ErrWriter)(fmt.Sprintf("not all of the run could be printed: %v", viewErr))
-		}
+		shown.close(c)
 	}
 	if code, ok := signalCode(ctx, result, err); ok {
 		return &exitError{code: code, err: unlessCanceled(err)}

@@ -30,7 +30,8 @@ var layering = map[string][]string{
 	// The sweep unmounts what a dead run left.
 	"exec/containerd":        {"exec", "exec/containerd/server", "exec/workspace", "plan"},
 	"exec/containerd/server": {},
-	"cmd":                    {"compile", "compile/syntax", "exec", "exec/containerd", "exec/workspace", "plan"},
+	"schema":                 {"exec", "plan"},
+	"cmd":                    {"compile", "compile/syntax", "exec", "exec/containerd", "exec/workspace", "plan", "schema"},
 	"cmd/cic":                {"cmd"},
 	"golden":                 {},
 	"golden/bench":           {"compile", "compile/syntax", "exec", "exec/containerd", "exec/workspace", "plan"},

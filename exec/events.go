@@ -1,6 +1,12 @@
 package exec
 
-import "time"
+import (
+	"encoding/json"
+	"io"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
 
 // EventType says what an [Event] tells.
 type EventType string
@@ -17,13 +23,20 @@ const (
 	EventRunFinished EventType = "run_finished"
 )
 
+// EventVersion is the version of the format of events. It grows where what a
+// reader knows changes its meaning; new types of events and new fields leave it.
+const EventVersion = 1
+
 // Event is one thing that happened in a run. Fields that do not belong to its
 // type are zero and left out of its JSON.
 type Event struct {
-	Time time.Time `json:"time"`
-	Type EventType `json:"type"`
+	// Version is [EventVersion] in what is written.
+	Version int       `json:"version,omitempty"`
+	Time    time.Time `json:"time"`
+	Type    EventType `json:"type"`
 
 	// Of run_started.
+	Run    string   `json:"run,omitempty"`    // the run's id, empty where nothing is kept
 	Source string   `json:"source,omitempty"` // the pipeline file
 	Ref    string   `json:"ref,omitempty"`    // branch or tag
 	Stages []string `json:"stages,omitempty"`
@@ -36,6 +49,9 @@ type Event struct {
 	Image string `json:"image,omitempty"`
 	// Text is a line of output without its newline, or the note.
 	Text string `json:"text,omitempty"`
+	// TextBytes is Text where that is not UTF-8, which it stands for then with
+	// replacement characters.
+	TextBytes []byte `json:"text_bytes,omitempty"`
 	// Continued: the line is longer than the limit and goes on in the next event.
 	Continued bool `json:"continued,omitempty"`
 	// Warning: the note is something to look at.
@@ -53,3 +69,36 @@ type Event struct {
 	// of the JSON form, which has said it all before.
 	Summary *Result `json:"-"`
 }
+
+// written is the event as it is stored and sent.
+func (e Event) written() Event {
+	e.Version = EventVersion
+	if !utf8.ValidString(e.Text) {
+		e.TextBytes, e.Text = []byte(e.Text), strings.ToValidUTF8(e.Text, "\uFFFD")
+	}
+	return e
+}
+
+// EventWriter writes a run's events as NDJSON: one JSON object a line. Its
+// Observe method is an [Executor.Observer].
+type EventWriter struct {
+	enc *json.Encoder
+	err error
+}
+
+// NewEventWriter returns a writer of events.
+func NewEventWriter(w io.Writer) *EventWriter {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	return &EventWriter{enc: enc}
+}
+
+// Observe writes an event. After an error of the writer it writes no more.
+func (w *EventWriter) Observe(e Event) {
+	if w.err == nil {
+		w.err = w.enc.Encode(e.written())
+	}
+}
+
+// Err returns the first error of the writer.
+func (w *EventWriter) Err() error { return w.err }

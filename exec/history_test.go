@@ -251,8 +251,8 @@ func TestFollowLog(t *testing.T) {
 			t.Fatal(err)
 		}
 		write(0, "again\n")
-		over = true
 		write(os.O_APPEND, "end\n")
+		over = true
 		if err := <-done; err != nil || out.String() != "one\ntwo\ncut\nagain\nend\n" {
 			t.Errorf("got %q, %v", out, err)
 		}

@@ -65,8 +65,7 @@ type run struct {
 	prepared  int       // of these, those that were not launched
 	results   []JobResult
 	producers []producer // ascending
-	dotenv    map[int][]variable
-	stopped   string // why no more jobs are started, empty while they are
+	stopped   string     // why no more jobs are started, empty while they are
 	result    Result
 	err       error
 
@@ -84,7 +83,7 @@ type run struct {
 // [*SecretsError]. An error
 // beside a result says that the run could not be recorded.
 func (e *Executor) Run(ctx context.Context, p *plan.Plan, scripts func(plan.Script) ([]byte, error)) (*Result, error) {
-	r := &run{Executor: e.withDefaults(), plan: p, started: e.Now(), messages: make(chan message), dotenv: map[int][]variable{}}
+	r := &run{Executor: e.withDefaults(), plan: p, started: e.Now(), messages: make(chan message)}
 	if err := CheckPolicy(p, e.Granted); err != nil {
 		return nil, err
 	}
@@ -120,7 +119,7 @@ func (e *Executor) Run(ctx context.Context, p *plan.Plan, scripts func(plan.Scri
 			}
 		})
 	}
-	r.emit(Event{Type: EventRunStarted, Source: p.Source, Ref: p.Context.Ref, Stages: p.Stages, Jobs: len(p.Jobs)})
+	r.emit(Event{Type: EventRunStarted, Run: r.runID(), Source: p.Source, Ref: p.Context.Ref, Stages: p.Stages, Jobs: len(p.Jobs)})
 	r.execute(ctx)
 	r.finish()
 	if r.journal != nil {
@@ -153,6 +152,14 @@ func (e *Executor) withDefaults() Executor {
 		c.LogLimit = DefaultLogLimit
 	}
 	return c
+}
+
+// runID is the id of the run, empty where nothing is kept.
+func (r *run) runID() string {
+	if r.RunDir == nil {
+		return ""
+	}
+	return r.RunDir.ID
 }
 
 // readScripts holds the bytes that were checked, since the files may change.

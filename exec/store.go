@@ -175,7 +175,7 @@ func (r *RunDir) append(events []Event) error {
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	for i := range events {
-		if err := enc.Encode(&events[i]); err != nil {
+		if err := enc.Encode(events[i].written()); err != nil {
 			return err
 		}
 	}

@@ -164,7 +164,7 @@ func TestDeadRuns(t *testing.T) {
 		t.Errorf("after burial: %v, %v", ids(dead), err)
 	}
 	journal, err := os.ReadFile(filepath.Join(state, "runs", "torn", journalName))
-	if err != nil || !strings.HasSuffix(string(journal), "run_fin\n"+`{"time":"`+time.Unix(1e9, 0).Format(time.RFC3339)+`","type":"run_finished","status":"canceled","died":true}`+"\n") {
+	if err != nil || !strings.HasSuffix(string(journal), "run_fin\n"+`{"version":1,"time":"`+time.Unix(1e9, 0).Format(time.RFC3339)+`","type":"run_finished","status":"canceled","died":true}`+"\n") {
 		t.Errorf("journal: %q, %v", journal, err)
 	}
 	journal, err = os.ReadFile(filepath.Join(state, "runs", "unclean", journalName))

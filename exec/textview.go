@@ -13,12 +13,16 @@ import (
 // [Executor.Observer]. An error of the writer, such as a closed pipe, ends the
 // view and nothing else.
 type TextView struct {
+	// Timestamps puts the time of day before each line of a job.
+	Timestamps bool
+
 	w      io.Writer
 	colour bool
 	buf    bytes.Buffer
 	err    error
 
 	prefixOf, prefix string // the last job's
+	run              string // the run's id, if it has one
 }
 
 // NewTextView returns a view. colour says whether escape sequences for colours
@@ -53,7 +57,7 @@ func (v *TextView) Observe(e Event) {
 		v.job(&e, "Image: "+familiarImage(e.Image))
 		v.job(&e, "Stage: "+DisplayName(e.Stage))
 	case EventJobOutput:
-		v.job(&e, SanitizeTerminal(e.Text, v.colour))
+		v.output(&e)
 	case EventJobNote:
 		for line := range strings.Lines(e.Text) {
 			line = SanitizeTerminal(strings.TrimSuffix(line, "\n"), false)
@@ -87,12 +91,35 @@ func (v *TextView) job(e *Event, text string) {
 	if v.prefix == "" || v.prefixOf != e.Job {
 		v.prefixOf, v.prefix = e.Job, v.paint(dim, "["+DisplayName(e.Job)+"]")+" "
 	}
+	if v.Timestamps {
+		v.buf.WriteString(e.Time.Format("15:04:05.000 "))
+	}
 	v.buf.WriteString(v.prefix)
 	v.buf.WriteString(text)
 	v.buf.WriteByte('\n')
 }
 
+// output prints a line of output. The header of a section stands out; the
+// markers themselves are not shown.
+func (v *TextView) output(e *Event) {
+	marks, text := ParseMarks(e.Text)
+	shown := SanitizeTerminal(text, v.colour)
+	if len(marks) == 0 {
+		v.job(e, shown)
+		return
+	}
+	if last := marks[len(marks)-1]; last.Start && strings.TrimSpace(shown) == "" {
+		shown = last.Name
+	}
+	if strings.TrimSpace(shown) != "" {
+		v.job(e, v.paint(bold, "▸ "+shown))
+	}
+}
+
 func (v *TextView) runStarted(e *Event) {
+	if v.run = e.Run; v.run != "" {
+		v.line("Run: %s", v.run)
+	}
 	ref := ""
 	if e.Ref != "" {
 		ref = " on " + DisplayName(e.Ref)

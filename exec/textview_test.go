@@ -38,7 +38,8 @@ func TestTextView(t *testing.T) {
 		p := withArtifacts(t, "1 build art\n2 lint\n2 flaky allow\n2 look manual allow\n3 deploy", "on_success")
 		p.Context.Ref = "main"
 		h.run(t, t.Context(), p)
-		want := `Starting pipeline from ci.yml on main
+		want := `Run: run
+Starting pipeline from ci.yml on main
 Stages: stage1 → stage2 → stage3
 Found 5 job(s)
 

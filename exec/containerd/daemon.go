@@ -35,8 +35,6 @@ type daemon struct {
 	run   string // until the next boot
 	users *os.File
 	held  *os.File // the lock file, once the containerd ends itself
-	// program is what is started, and protocol what it calls its protocol.
-	program, protocol string
 }
 
 func newDaemon(stateDir string) *daemon {
@@ -44,14 +42,11 @@ func newDaemon(stateDir string) *daemon {
 	return &daemon{
 		dir: filepath.Join(stateDir, "containerd"),
 		run: "/run/cic-" + hex.EncodeToString(sum[:8]),
-		// Its file may have been replaced meanwhile, by another version of cic.
-		program: "/proc/self/exe", protocol: protocol,
 	}
 }
 
 func (d *daemon) stateDir() string { return filepath.Dir(d.dir) }
 func (d *daemon) socket() string   { return filepath.Join(d.run, "containerd.sock") }
-func (d *daemon) state() string    { return filepath.Join(d.run, "state") }
 func (d *daemon) log() string      { return filepath.Join(d.dir, "log") }
 func (d *daemon) lock() string     { return filepath.Join(d.dir, "lock") }
 
@@ -120,7 +115,7 @@ func (d *daemon) settle(ctx context.Context, c *client.Client) (*client.Client, 
 	alone, err := d.alone()
 	if alone {
 		return nil, d.end(func() error { return sweepAll(ctx, c) }, func() error {
-			return errors.Join(c.Close(), d.stop(ctx, unix.SIGTERM, unix.SIGKILL))
+			return errors.Join(c.Close(), d.stop(ctx))
 		})
 	}
 	if err == nil && !compatible {
@@ -132,10 +127,10 @@ func (d *daemon) settle(ctx context.Context, c *client.Client) (*client.Client, 
 	return c, nil
 }
 
-// replace starts a containerd where none answers. One that runs all the same hangs,
-// and would keep the new one from its database.
+// replace starts a containerd where none answers. One that runs all the same
+// would keep the new one from its database.
 func (d *daemon) replace(ctx context.Context) (*client.Client, error) {
-	if err := d.stop(ctx, unix.SIGKILL); err != nil {
+	if err := d.stop(ctx); err != nil {
 		return nil, systemError("", err)
 	}
 	return d.start(ctx)
@@ -184,7 +179,7 @@ func (d *daemon) release(ctx context.Context, idle time.Duration, sweep func() e
 	if alone, err := d.alone(); err != nil || !alone {
 		return err
 	}
-	return d.end(sweep, func() error { return d.stop(ctx, unix.SIGTERM, unix.SIGKILL) })
+	return d.end(sweep, func() error { return d.stop(ctx) })
 }
 
 // end removes everything of a containerd that nobody uses: what still runs

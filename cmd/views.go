@@ -1,0 +1,109 @@
+package cmd
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/cic-ci/cic/exec"
+)
+
+// viewFlags say how a run is shown while it runs.
+func viewFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "progress", Value: "auto", Usage: "live: show what runs at the bottom of the terminal; plain: lines only; auto: live on a terminal"},
+		&cli.BoolFlag{Name: "timestamps", Usage: "put the time of day before each line of a job"},
+		&cli.StringFlag{Name: "events", Usage: "write each event of the run to `FILE` as a line of JSON (cic schema events); - is standard output, and what people read goes to standard error then"},
+	}
+}
+
+func checkViewFlags(c *cli.Context) error {
+	if v := c.String("progress"); v != "auto" && v != "live" && v != "plain" {
+		return usage("--progress is auto, live or plain, not %q", v)
+	}
+	return nil
+}
+
+// views are all that show a run while it runs.
+type views struct {
+	text   *exec.TextView
+	live   *exec.Live // nil without one
+	events *exec.EventWriter
+	file   *os.File // of the events, if they go to one
+	stderr io.Writer
+}
+
+// openViews makes the views that the flags ask for. With a live one, the app's
+// writers go through it until close.
+func openViews(c *cli.Context) (*views, error) {
+	v := &views{stderr: c.App.ErrWriter}
+	out := c.App.Writer
+	switch path := c.String("events"); path {
+	case "":
+	case "-":
+		v.events, out = exec.NewEventWriter(c.App.Writer), c.App.ErrWriter
+	default:
+		var err error
+		if v.file, err = os.Create(path); err != nil {
+			return nil, fail(exitSystem, fmt.Errorf("--events: %w", err))
+		}
+		v.events = exec.NewEventWriter(v.file)
+	}
+	colour := colorTerminal(out)
+	if wantsLive(c.String("progress"), out) {
+		v.live = exec.NewLive(out, func() (int, int) { return terminalSize(out) }, time.Now, colour)
+		if isTerminal(c.App.ErrWriter) {
+			c.App.ErrWriter = v.live.Wrap(c.App.ErrWriter)
+		}
+		out = v.live
+	}
+	v.text = exec.NewTextView(out, colour)
+	v.text.Timestamps = c.Bool("timestamps")
+	return v, nil
+}
+
+// wantsLive reports whether a live view is possible and, unless it is asked
+// for, wished: not where a CI system keeps what is printed.
+func wantsLive(progress string, out io.Writer) bool {
+	columns, _ := terminalSize(out)
+	possible := columns > 0 && os.Getenv("TERM") != "dumb"
+	return possible && (progress == "live" || progress == "auto" && os.Getenv("CI") == "")
+}
+
+// Observe is an [exec.Executor.Observer].
+func (v *views) Observe(e exec.Event) {
+	if v.events != nil {
+		v.events.Observe(e)
+	}
+	if v.live != nil {
+		v.live.Observe(e)
+	}
+	v.text.Observe(e)
+}
+
+// close ends the views, which nothing is shown by any more, and warns of what
+// could not be shown. A reader that has seen enough (cic exec plan | head) is no
+// trouble.
+func (v *views) close(c *cli.Context) {
+	errs := []error{v.text.Err()}
+	if v.live != nil {
+		errs = append(errs, v.live.Close())
+	}
+	c.App.ErrWriter = v.stderr
+	if v.events != nil {
+		errs = append(errs, v.events.Err())
+	}
+	if v.file != nil {
+		errs = append(errs, v.file.Close())
+	}
+	for _, err := range errs {
+		if err != nil && !errors.Is(err, syscall.EPIPE) {
+			warner(c.App.ErrWriter)(fmt.Sprintf("not all of the run could be printed: %v", err))
+		}
+	}
+}
