@@ -20,6 +20,8 @@ const environmentPrefix = "CI_ENVIRONMENT_"
 type environmentTexts struct {
 	job    *pipeline.Job
 	report func(*syntax.Error)
+	// late is what [variables.late] says.
+	late func(name string) bool
 	// made is the environment so far, nil before anyone asked for it; open is set
 	// while its texts are being expanded, in which its variables are not defined
 	// (specification 18.4).
@@ -62,9 +64,12 @@ func (t *environmentTexts) expandName(e *expander) {
 	}
 	from := t.job.Environment
 	t.made = &plan.Environment{Action: from.Action}
+	var tier plan.Text
 	t.open = true
-	t.made.Name = e.expandValue("", from.Name.Value, nil)
-	tier := e.expandValue("", from.Tier.Value, nil)
+	e.settled(func() {
+		t.made.Name = e.expandValue("", from.Name.Value, nil)
+		tier = e.expandValue("", from.Tier.Value, nil)
+	})
 	t.open = false
 	switch length := utf8.RuneCountInString(t.made.Name.Value); {
 	case strings.TrimSpace(t.made.Name.Value) == "":
@@ -89,8 +94,13 @@ func (t *environmentTexts) expandURL(e *expander) {
 		return
 	}
 	t.urlDone, t.urlOpen = true, true
+	// The address is asked for at the end, when the job's own report is there too.
+	inherited := e.late
+	if reportsDotenv(t.job) {
+		e.late = t.late
+	}
 	url := e.expandValue("", from.Value, nil)
-	t.urlOpen = false
+	e.late, t.urlOpen = inherited, false
 	if url.Value == "" {
 		return // as where there is none
 	}

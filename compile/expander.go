@@ -25,6 +25,9 @@ type expander struct {
 	// base returns a value that was expanded for all jobs; nil for none.
 	base   func(name string) (plan.Text, bool)
 	report func(*syntax.Error)
+	// late, if not nil, reports whether a variable may get another value at run time,
+	// from the dotenv report of an earlier job: a reference to it stays one.
+	late func(name string) bool
 
 	done map[string]plan.Text
 	// stack holds the variables that are being expanded, each in the one before
@@ -72,6 +75,23 @@ func (e *expander) value(name string) (plan.Text, bool) {
 	return t, true
 }
 
+// refer returns what a reference to a variable becomes, and whether it is defined.
+func (e *expander) refer(name string) (plan.Text, bool) {
+	t, ok := e.value(name) // also finds circles
+	if e.late != nil && e.late(name) {
+		return runtimeReference(name), true
+	}
+	return t, ok
+}
+
+// settled calls do with references expanded to what is known now.
+func (e *expander) settled(do func()) {
+	late := e.late
+	e.late = nil
+	do()
+	e.late = late
+}
+
 func (e *expander) predefinedValue(name string) (plan.Text, bool) {
 	if t, ok := e.predefined(name); ok {
 		return t, true
@@ -109,7 +129,7 @@ func (e *expander) expandValue(name, value string, self func(written string) pla
 		}
 		if ref == name {
 			b.text(self(written))
-		} else if t, ok := e.value(ref); ok {
+		} else if t, ok := e.refer(ref); ok {
 			b.text(t)
 		}
 	})
@@ -144,7 +164,7 @@ func (e *expander) text(s string) plan.Text {
 	}
 	var b textBuilder
 	scanReferences(s, false, b.literal, func(ref, _ string) {
-		if t, ok := e.value(ref); ok && b.b.Len() <= maxValue {
+		if t, ok := e.refer(ref); ok && b.b.Len() <= maxValue {
 			b.text(t)
 		}
 	})

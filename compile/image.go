@@ -119,7 +119,8 @@ func (l *lowering) words(e *expander, j *pipeline.Job, s *pipeline.Service, keyw
 	}
 	expanded := make([]string, len(words))
 	for i, word := range words {
-		t := e.text(word)
+		var t plan.Text
+		e.settled(func() { t = e.text(word) })
 		if t.Template {
 			l.diags.report(&syntax.Error{
 				Code: codeLateServiceArg, Pos: s.Name.Pos, Len: utf8.RuneCountInString(s.Name.Value), Job: j.Name,

@@ -41,6 +41,11 @@ func lower(p *pipeline.Pipeline, sel *selection, g *graph, env *environment) (*l
 	if len(sel.read) > 0 {
 		out.plan.Context.Read = sel.read
 	}
+	for _, n := range g.nodes {
+		if reportsDotenv(n.job) {
+			l.reporting = append(l.reporting, n)
+		}
+	}
 	for i, n := range g.nodes {
 		out.plan.Jobs[i] = l.job(g, n, &out.predefined[i])
 		if l.tooLarge() {
@@ -74,6 +79,8 @@ type lowering struct {
 	diags  diagnostics
 	// imageless are the jobs that got the default image.
 	imageless []*pipeline.Job
+	// reporting are the jobs with a dotenv report, in plan order.
+	reporting []*node
 	// size is what the jobs' variables and inputs take once encoded, in bytes: what
 	// grows with the square of a pipeline, every job having every top-level variable,
 	// every job of a chain the artifacts of all before it.
@@ -123,6 +130,7 @@ func (l *lowering) job(g *graph, n *node, predefined *plan.Variables) plan.Job {
 	for _, e := range n.edges {
 		out.Needs = append(out.Needs, plan.Need{Job: e.to.job.Name, Artifacts: e.artifacts, Optional: e.optional})
 	}
+	out.DotenvFrom = l.dotenvSources(n)
 	l.texts(&out, j, predefined)
 	l.request(&out, j)
 	return out
@@ -135,8 +143,8 @@ func (l *lowering) texts(out *plan.Job, j *pipeline.Job, predefined *plan.Variab
 		from = l.defaultImage(j)
 	}
 	known := plan.JobVariables(out)
-	env := environmentTexts{job: j, report: l.diags.report}
-	vars, e := l.vars.forJob(j, func(e *expander, name string) (plan.Text, bool) {
+	env := environmentTexts{job: j, report: l.diags.report, late: l.vars.late}
+	vars, e := l.vars.forJob(j, len(out.DotenvFrom) > 0, func(e *expander, name string) (plan.Text, bool) {
 		switch {
 		case name == "CI_JOB_IMAGE":
 			return l.jobImage(e, from.Name.Value), true

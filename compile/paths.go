@@ -113,7 +113,15 @@ func (l *lowering) artifacts(e *expander, j *pipeline.Job) *plan.Artifacts {
 		When:      from.When,
 		ExpireIn:  from.ExpireIn,
 	}
-	if len(a.Paths) == 0 && !a.Untracked {
+	for _, r := range from.Reports {
+		if paths := l.paths(e, j, "artifacts:reports:"+r.Kind, r.Paths); len(paths) > 0 {
+			if a.Reports == nil {
+				a.Reports = make(map[string][]plan.Text, len(from.Reports))
+			}
+			a.Reports[r.Kind] = paths
+		}
+	}
+	if len(a.Paths) == 0 && !a.Untracked && len(a.Reports) == 0 {
 		return nil
 	}
 	if from.Name != nil {

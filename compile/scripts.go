@@ -88,7 +88,11 @@ func (l *lowered) source(p *program) script.Program {
 		}
 		return l.plan.Variables.Get(name)
 	}
-	for _, v := range merge(mentioned(out.Commands, known), job.Variables) {
+	exports := merge(mentioned(out.Commands, known), job.Variables)
+	if out.Dotenv = len(job.DotenvFrom) > 0; out.Dotenv {
+		exports = byMention(exports)
+	}
+	for _, v := range exports {
 		out.Exports = append(out.Exports, script.Export{Name: v.Name, Parts: parts(v.Value)})
 	}
 	return out

@@ -121,8 +121,9 @@ func (v *variables) expandBase() {
 }
 
 // forJob returns the job's variables, expanded, and the expander for its other
-// texts. predefined are the values that only this job has.
-func (v *variables) forJob(j *pipeline.Job, predefined func(e *expander, name string) (plan.Text, bool)) (plan.Variables, *expander) {
+// texts. predefined are the values that only this job has; dotenv says that the
+// job gets variables of dotenv reports.
+func (v *variables) forJob(j *pipeline.Job, dotenv bool, predefined func(e *expander, name string) (plan.Text, bool)) (plan.Variables, *expander) {
 	own := make(map[string]*definition, len(j.Variables)+len(j.Matrix))
 	for _, list := range [][]pipeline.Variable{j.Variables, j.Matrix} {
 		for _, x := range list {
@@ -150,8 +151,11 @@ func (v *variables) forJob(j *pipeline.Job, predefined func(e *expander, name st
 		done:   map[string]plan.Text{},
 		report: v.diags.report,
 	}
-	changed := v.changedBy(own)
-	if v.shared {
+	if dotenv {
+		e.late = v.late
+	}
+	changed := v.changedBy(own, !v.shared || dotenv)
+	if v.shared && !dotenv {
 		e.base = func(name string) (plan.Text, bool) {
 			if changed[name] {
 				return plan.Text{}, false
@@ -165,11 +169,21 @@ func (v *variables) forJob(j *pipeline.Job, predefined func(e *expander, name st
 	return merge(v.base, e.values(sortedNames(changed))), e
 }
 
+// late reports whether a dotenv report can set the variable: unless it is given on
+// the command line, or predefined.
+func (v *variables) late(name string) bool {
+	if _, given := v.given[name]; given {
+		return false
+	}
+	_, known := v.predefined.Get(name)
+	return !known && !variesByJob(name) && !plan.RuntimeVariable(name)
+}
+
 // changedBy returns the names whose value in a job with these own variables may
-// differ from the base.
-func (v *variables) changedBy(own map[string]*definition) map[string]bool {
+// differ from the base; all: each may.
+func (v *variables) changedBy(own map[string]*definition, all bool) map[string]bool {
 	changed := make(map[string]bool, len(own))
-	if !v.shared {
+	if all {
 		for name := range v.top {
 			changed[name] = true
 		}

@@ -81,7 +81,7 @@ func TestVariables(t *testing.T) {
 			j := &pipeline.Job{Name: "j", Variables: vars(100, test.job...), Matrix: vars(200, test.matrix...)}
 			predefined := plan.ContextVariables(plan.Context{Ref: "main", RefType: "branch", Event: "push"})
 			v := newVariables(p, test.given, predefined, &diags)
-			got, _ := v.forJob(j, func(_ *expander, name string) (plan.Text, bool) {
+			got, _ := v.forJob(j, false, func(_ *expander, name string) (plan.Text, bool) {
 				return plan.Literal("j"), name == "CI_JOB_NAME"
 			})
 			var lines []string
@@ -115,13 +115,13 @@ func TestVariablesShared(t *testing.T) {
 	none := func(*expander, string) (plan.Text, bool) { return plan.Text{}, false }
 	plain := &pipeline.Pipeline{Variables: p.Variables[:2]}
 	w := newVariables(plain, nil, nil, &diags)
-	first, _ := w.forJob(&pipeline.Job{Name: "a"}, none)
-	second, _ := w.forJob(&pipeline.Job{Name: "b"}, none)
+	first, _ := w.forJob(&pipeline.Job{Name: "a"}, false, none)
+	second, _ := w.forJob(&pipeline.Job{Name: "b"}, false, none)
 	if &first[0] != &second[0] {
 		t.Error("two jobs without variables do not share their list")
 	}
 	named := func(_ *expander, name string) (plan.Text, bool) { return plan.Literal("x"), name == "CI_JOB_NAME" }
-	got, _ := v.forJob(&pipeline.Job{Name: "x", Variables: vars(9, "D=e")}, named)
+	got, _ := v.forJob(&pipeline.Job{Name: "x", Variables: vars(9, "D=e")}, false, named)
 	want := plan.Variables{
 		{Name: "A", Value: plan.Literal("1")}, {Name: "B", Value: plan.Literal("1")},
 		{Name: "C", Value: plan.Literal("x")}, {Name: "D", Value: plan.Literal("e")},
@@ -140,7 +140,7 @@ func TestVariableBomb(t *testing.T) {
 	list = append(list, "V50=ab")
 	var diags diagnostics
 	v := newVariables(&pipeline.Pipeline{Variables: vars(1, list...)}, nil, nil, &diags)
-	v.forJob(&pipeline.Job{Name: "j"}, func(*expander, string) (plan.Text, bool) { return plan.Text{}, false })
+	v.forJob(&pipeline.Job{Name: "j"}, false, func(*expander, string) (plan.Text, bool) { return plan.Text{}, false })
 	if !diags.list.HasErrors() || diags.list[0].Code != codeVariableSize {
 		t.Errorf("got %v", diags.list)
 	}

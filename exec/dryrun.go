@@ -29,6 +29,7 @@ func (dryBox) Run(_ context.Context, p Program, out io.Writer) (int, error) {
 func (dryBox) Start(context.Context, func(bool, string)) error { return nil }
 
 func (dryBox) Hits() Hits           { return Hits{} }
+func (dryBox) Written() []string    { return nil }
 func (dryBox) Builds() string       { return "" }
 func (dryBox) Mount([]string) error { return nil }
 func (dryBox) Close() error         { return nil }

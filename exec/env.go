@@ -56,6 +56,29 @@ func addEnvironment(vars map[string]string, j *plan.Job) error {
 	return nil
 }
 
+// tellEnvironment finds the address of the job's environment, in which the
+// variables of the job's own dotenv report count too.
+func (w *worker) tellEnvironment(res *JobResult) {
+	env := w.job.Environment
+	if env == nil || env.URL == nil || res.Status != StatusSuccess {
+		return
+	}
+	r := w.resolver(append(slices.Clip(w.reports), w.left.dotenv))
+	url, err := env.URL.Expand(r.mention)
+	if err == nil {
+		err = r.err
+	}
+	switch {
+	case err != nil:
+		w.log.Note(true, "environment:url: %v", err)
+	case !strings.HasPrefix(url, "https://") && !strings.HasPrefix(url, "http://"):
+		w.log.Note(true, "environment:url: %q is no address of the web", url)
+	default:
+		res.EnvironmentURL = url
+		w.log.Note(false, "environment: %s", url)
+	}
+}
+
 func lookup(values map[string]string) func(string) (string, bool) {
 	return func(name string) (string, bool) {
 		v, ok := values[name]

@@ -60,6 +60,9 @@ type Sandbox interface {
 	Run(ctx context.Context, p Program, out io.Writer) (exitCode int, err error)
 	// Hits tells which limits the last program ran into.
 	Hits() Hits
+	// Written lists the host directories that hold what the job writes outside of
+	// its workspace, to be measured, if Spec.Limits has a limit for that.
+	Written() []string
 	// Close removes the sandbox. It must work after a failed or cancelled Run, may
 	// be called twice, and has its own time limit.
 	Close() error
@@ -184,6 +187,8 @@ type Workspace interface {
 	// Collect moves what matches into dst, which does not exist yet. Called once the
 	// job's processes are gone.
 	Collect(p workspace.Patterns, dst string) (*workspace.Manifest, error)
+	// Written lists the host directories that hold what the job writes.
+	Written() []string
 	// Close unmounts and removes everything. It may be called twice.
 	Close() error
 }

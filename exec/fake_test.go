@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -23,6 +24,9 @@ type world struct {
 	after   map[string]func(context.Context, Program, io.Writer) (int, error)
 	closing map[string]func() error
 	collect map[string]func() (*workspace.Manifest, error)
+	// collectTo is collect for what looks at where the files are to go.
+	collectTo map[string]func(dst string) (*workspace.Manifest, error)
+	written   map[string][]string
 
 	mu      sync.Mutex
 	history []string // what happened, such as "setup A"
@@ -92,6 +96,8 @@ func (b *fakeBox) Start(context.Context, func(bool, string)) error {
 
 func (b *fakeBox) Hits() Hits { return Hits{} }
 
+func (b *fakeBox) Written() []string { return b.w.written[b.id] }
+
 func (b *fakeBox) Close() error {
 	b.w.record("close %s", b.id)
 	b.w.mu.Lock()
@@ -115,6 +121,8 @@ func (w *world) Open(id string) (Workspace, error) {
 	return &fakeTree{w, id}, nil
 }
 
+func (t *fakeTree) Written() []string { return nil }
+
 func (t *fakeTree) Builds() string { return "/builds/" + t.id }
 
 func (t *fakeTree) Mount(layers []string) error {
@@ -133,10 +141,14 @@ func (t *fakeTree) Collect(p workspace.Patterns, dst string) (*workspace.Manifes
 	if f := t.w.collect[t.id]; f != nil {
 		return f()
 	}
+	if f := t.w.collectTo[t.id]; f != nil {
+		return f(dst)
+	}
 	if err := os.Mkdir(dst, 0o700); err != nil {
 		return nil, err
 	}
-	return &workspace.Manifest{Files: []workspace.File{{Path: "f", Type: "file", Size: 3}}, Size: 3}, nil
+	m := &workspace.Manifest{Files: []workspace.File{{Path: "f", Type: "file", Size: 3}}, Size: 3}
+	return m, os.WriteFile(filepath.Join(dst, "f"), []byte("A=b"), 0o600)
 }
 
 func (t *fakeTree) Close() error {

@@ -31,7 +31,19 @@ type worker struct {
 	box     Sandbox
 	log     *jobLog
 	cover   *coverage
-	left    bool // there are artifacts, be it only an empty directory
+	left    leftover
+
+	// reports are the dotenv variables of earlier jobs, exports what the script gets
+	// of them, inheritErr why it cannot.
+	reports    [][]variable
+	exports    string
+	inheritErr error
+}
+
+// leftover is what a job leaves for others.
+type leftover struct {
+	artifacts bool // be it only an empty directory
+	dotenv    []variable
 }
 
 // launch is the word to go.
@@ -39,6 +51,7 @@ type launch struct {
 	at     time.Time
 	from   []string // the jobs whose artifacts it sees
 	layers []string // their directories
+	dotenv [][]variable
 }
 
 // jobID is [Spec.ID]: the name of the job's files, unique without regard to case.
@@ -52,6 +65,9 @@ func newWorker(r *run, i int) *worker {
 		number = r.RunDir.Number
 	}
 	w.vars = runtimeVariables(r.Variables, number, i, r.started)
+	if !w.late() {
+		w.inherit(nil)
+	}
 	return w
 }
 
@@ -89,10 +105,13 @@ func (w *worker) main() {
 
 // late reports whether the sandbox can be made only once the job is launched,
 // as what it is made of is known only then, or perhaps none is needed.
-func (w *worker) late() bool { return false }
+func (w *worker) late() bool { return len(w.job.DotenvFrom) > 0 }
 
 // prepare makes the sandbox, which does not need the workspace's content.
 func (w *worker) prepare() error {
+	if w.inheritErr != nil {
+		return w.inheritErr
+	}
 	if err := addEnvironment(w.vars, w.job); err != nil {
 		return err
 	}
@@ -127,6 +146,9 @@ func (w *worker) prepare() error {
 		Granted:  w.granted(),
 		Masker:   w.r.Secrets.Masker(),
 	})
+	if err == nil {
+		w.limitDisk(w.limits().Disk)
+	}
 	return err
 }
 
@@ -181,7 +203,9 @@ func (w *worker) perform(l launch, res *JobResult, setupErr error) (err error) {
 	w.runScript(l, res)
 	w.runAfterScript(l, res)
 	w.saveCaches(res)
-	return w.collect(res)
+	err = w.collect(res)
+	w.tellEnvironment(res)
+	return err
 }
 
 func (w *worker) noteInputs(from []string) {
@@ -211,7 +235,7 @@ func (w *worker) runScript(l launch, res *JobResult) {
 }
 
 func (w *worker) program(name string, s plan.Script, l launch, status string) Program {
-	return Program{
+	p := Program{
 		Name:  name,
 		Body:  w.r.scripts[s.Path],
 		Shell: s.Shell,
@@ -222,6 +246,10 @@ func (w *worker) program(name string, s plan.Script, l launch, status string) Pr
 		Grace: w.r.Grace,
 		Kill:  w.r.Kill,
 	}
+	if w.exports != "" {
+		p.Env = append(p.Env, dotenvName+"="+w.exports)
+	}
+	return p
 }
 
 // judge turns how a program ended into a result.
@@ -327,7 +355,7 @@ func (w *worker) collect(res *JobResult) error {
 		}
 	}
 	res.ArtifactBytes = m.Size
-	if w.left = len(m.Files) > 0; w.left {
+	if w.left.artifacts = len(m.Files) > 0; w.left.artifacts {
 		w.log.Note(false, "saved %d artifact(s), %s", res.Artifacts, ByteSize(m.Size))
 	}
 	return nil

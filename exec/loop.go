@@ -50,6 +50,14 @@ func (r *run) launch(i int) {
 		l.from = append(l.from, r.plan.Jobs[p.job].Name)
 		l.layers = append(l.layers, p.dir)
 	}
+	for _, name := range job.DotenvFrom {
+		if from, ok := r.sched.graph.Index(name); ok {
+			l.dotenv = append(l.dotenv, r.dotenv[from])
+		}
+	}
+	if w := r.workers[i]; w.late() {
+		w.inherit(l.dotenv) // before its image is known
+	}
 	r.results[i].Started = l.at
 	r.emit(Event{Time: l.at, Type: EventJobStarted, Job: job.Name, Stage: job.Stage, Image: r.workers[i].image()})
 	r.workers[i].start <- l
@@ -110,9 +118,9 @@ func (r *run) dismiss(w *worker) {
 type message struct {
 	job    int
 	result *JobResult // nil for the end of the worker
-	left   bool       // the job left artifacts
-	err    error      // of the clean-up
-	crash  bool       // the worker panicked
+	left   leftover
+	err    error // of the clean-up
+	crash  bool  // the worker panicked
 }
 
 // handle takes in what a worker says.
@@ -133,7 +141,10 @@ func (r *run) handle(m message) {
 		res.Duration = r.Now().Sub(res.Started)
 		res.Allowed = res.Status != StatusSuccess && failureAllowed(job, res)
 		r.results[m.job] = *res
-		if m.left {
+		if len(m.left.dotenv) > 0 {
+			r.dotenv[m.job] = m.left.dotenv
+		}
+		if m.left.artifacts {
 			at, _ := r.producer(m.job)
 			r.producers = slices.Insert(r.producers, at, producer{m.job, r.RunDir.ArtifactsDir(jobID(job))})
 		}

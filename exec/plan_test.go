@@ -48,12 +48,11 @@ func TestUnsupported(t *testing.T) {
 	j := &p.Jobs[1]
 	j.Services = []plan.Service{{}}
 	j.Caches = []plan.Cache{{}}
-	j.DotenvFrom = []string{"fine"}
 	j.Retry = &plan.Retry{Max: 1}
 	j.ResourceGroup = "g"
 	p.Jobs[0].Retry = &plan.Retry{} // retries nothing
 	want := []string{
-		`job "all": services, cache, artifacts:reports:dotenv, when:manual, retry, resource_group`,
+		`job "all": services, cache, when:manual, retry, resource_group`,
 		`job "wait": when:delayed`,
 	}
 	if got := Unsupported(p); !slices.Equal(got, want) {

@@ -44,18 +44,21 @@ func (w *worker) collectReports(res *JobResult) error {
 		for _, warning := range m.Warnings {
 			w.log.Note(true, "artifacts:reports:%s: %s", kind, warning)
 		}
-		files := 0
+		var files []string
 		for _, f := range m.Files {
 			if f.Type == "file" {
-				files++
+				files = append(files, f.Path)
 			}
 		}
-		if files > 0 {
+		if len(files) > 0 {
 			if res.Reports == nil {
 				res.Reports = map[string]int{}
 			}
-			res.Reports[kind] = files
-			w.log.Note(false, "saved %d %s report(s), %s", files, kind, ByteSize(m.Size))
+			res.Reports[kind] = len(files)
+			w.log.Note(false, "saved %d %s report(s), %s", len(files), kind, ByteSize(m.Size))
+		}
+		if kind == "dotenv" {
+			w.takeDotenv(res, dst, files)
 		}
 	}
 	return nil

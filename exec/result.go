@@ -46,6 +46,8 @@ type JobResult struct {
 	Reports map[string]int `json:"reports,omitempty"`
 	// Coverage is what the plan's expression found in the output, in percent.
 	Coverage *float64 `json:"coverage,omitempty"`
+	// EnvironmentURL is the address of the job's environment, expanded.
+	EnvironmentURL string `json:"environment_url,omitempty"`
 }
 
 // Failed reports whether the job counts as a failure of the pipeline.

@@ -65,7 +65,8 @@ type run struct {
 	prepared  int       // of these, those that were not launched
 	results   []JobResult
 	producers []producer // ascending
-	stopped   string     // why no more jobs are started, empty while they are
+	dotenv    map[int][]variable
+	stopped   string // why no more jobs are started, empty while they are
 	result    Result
 	err       error
 
@@ -83,7 +84,7 @@ type run struct {
 // [*SecretsError]. An error
 // beside a result says that the run could not be recorded.
 func (e *Executor) Run(ctx context.Context, p *plan.Plan, scripts func(plan.Script) ([]byte, error)) (*Result, error) {
-	r := &run{Executor: e.withDefaults(), plan: p, started: e.Now(), messages: make(chan message)}
+	r := &run{Executor: e.withDefaults(), plan: p, started: e.Now(), messages: make(chan message), dotenv: map[int][]variable{}}
 	if err := CheckPolicy(p, e.Granted); err != nil {
 		return nil, err
 	}

@@ -98,14 +98,16 @@ type scope struct {
 	index int // -1 for none
 	label string
 	place int // as in Problem
+	// open: dotenv reports may set any variable, so that any may be mentioned.
+	open bool
 }
 
 func (s scope) field(name string) scope {
-	return scope{v: s.v, up: &s, name: name, index: -1, place: s.place}
+	return scope{v: s.v, up: &s, name: name, index: -1, place: s.place, open: s.open}
 }
 
 func (s scope) element(name string, index int) scope {
-	return scope{v: s.v, up: &s, name: name, index: index, place: s.place}
+	return scope{v: s.v, up: &s, name: name, index: index, place: s.place, open: s.open}
 }
 
 // job is the place of job i, to be called on the top.
@@ -217,7 +219,7 @@ func (s scope) template(t Text) {
 		s.fail("%v", err)
 	}
 	for _, seg := range segments {
-		if seg.Var && !RuntimeVariable(seg.Text) {
+		if seg.Var && !RuntimeVariable(seg.Text) && !s.open {
 			s.fail("template mentions %s, which is not known at run time", seg.Text)
 		}
 	}

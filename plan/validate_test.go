@@ -78,7 +78,15 @@ func TestValidate(t *testing.T) {
 		{"variable name", func(p *Plan) { p.Jobs[test].Variables[0].Name = "A=B\n" }, `variables["A=B\n"]: "A=B\n" cannot be a variable's name`},
 		{"variable NUL", func(p *Plan) { p.Jobs[test].Variables[0].Value.Value = "a\x00" }, `variables["APP"]: "a\x00" holds a NUL`},
 		{"template form", func(p *Plan) { p.Jobs[test].Variables[1].Value.Value = "$X" }, `variables["WHO"]: template "$X": single $ at byte 0`},
-		{"template name", func(p *Plan) { p.Jobs[test].Variables[1].Value.Value = "${HOME}" }, `variables["WHO"]: template mentions HOME, which is not known at run time`},
+		{"template name", func(p *Plan) {
+			p.Jobs[test].DotenvFrom = nil
+			p.Jobs[test].Variables[1].Value.Value = "${HOME}"
+		}, `variables["WHO"]: template mentions HOME, which is not known at run time`},
+		{"template in open job", func(p *Plan) { p.Jobs[test].Variables[1].Value.Value = "${HOME" }, `variables["WHO"]: template "${HOME": malformed reference`},
+		{"template name of image", func(p *Plan) { p.Jobs[lint].Image.Name = Text{"${IMG}", true} }, `image.name: template mentions IMG`},
+		{"template name of environment", func(p *Plan) {
+			p.Jobs[lint].Environment = &Environment{Name: Literal("x"), URL: &Text{"http://${HOST}", true}}
+		}, `environment.url: template mentions HOST`},
 		{"matrix", func(p *Plan) { p.Jobs[test].Matrix[0].Name = "1" }, `matrix["1"]: "1" cannot be`},
 		{"secret", func(p *Plan) { p.Jobs[test].Secrets = []Secret{{Name: "a b"}} }, `secrets[0].name: "a b" cannot be`},
 		{"reads order", func(p *Plan) { p.Jobs[test].Reads = []string{"B", "A"} }, `reads: must be sorted`},

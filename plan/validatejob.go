@@ -42,6 +42,7 @@ var (
 
 // job checks what can be seen of a job alone. paths collects script paths.
 func (v *validator) job(s scope, j *Job, paths map[string]bool) {
+	s.open = len(j.DotenvFrom) > 0
 	s.image(&j.Image)
 	for i := range j.Services {
 		v.service(s.element("services", i), &j.Services[i])
@@ -142,7 +143,10 @@ func (v *validator) environment(s scope, j *Job) {
 		at.field("name").required(e.Name)
 		at.field("name").named(e.Name.Value)
 		if e.URL != nil {
-			at.field("url").template(*e.URL)
+			url := at.field("url")
+			// It is asked for when the job's own report is there.
+			url.open = url.open || j.Artifacts != nil && len(j.Artifacts.Reports["dotenv"]) > 0
+			url.template(*e.URL)
 		}
 		if e.Action != "" {
 			at.field("action").word(e.Action, envAction...)

@@ -25,6 +25,8 @@ func (d *decoder) artifacts(n *syntax.Node) *Artifacts {
 			a.Exclude = d.paths(value, what)
 		case "untracked":
 			a.Untracked = d.boolean(value, what)
+		case "reports":
+			a.Reports = d.reports(value)
 		case "when":
 			if t, ok := d.word(value, what, artifactWhen); ok {
 				a.When = t.Value
@@ -41,7 +43,7 @@ func (d *decoder) artifacts(n *syntax.Node) *Artifacts {
 		d.wrongType(n, "artifacts", "a mapping")
 		return nil
 	}
-	if len(a.Paths) == 0 && !a.Untracked {
+	if len(a.Paths) == 0 && !a.Untracked && len(a.Reports) == 0 {
 		return nil
 	}
 	d.wholeTree(n.Get("paths"), a)

@@ -5,24 +5,25 @@ package pipeline
 type scope uint32
 
 const (
-	inPipeline    scope = 1 << iota // the top level
-	inDefault                       // default
-	inJob                           // a job
-	inVariable                      // variables:NAME of the top level
-	inJobVariable                   // variables:NAME of a job
-	inImage                         // image
-	inService                       // an entry of services
-	inDocker                        // image:docker, services:docker
-	inRule                          // an entry of rules
-	inFilter                        // only, except
-	inNeed                          // an entry of needs
-	inArtifacts                     // artifacts
-	inCache                         // an entry of cache
-	inCacheKey                      // cache:key
-	inRetry                         // retry
-	inExitCodes                     // allow_failure
-	inParallel                      // parallel
-	inEnvironment                   // environment
+	inPipeline       scope = 1 << iota // the top level
+	inDefault                          // default
+	inJob                              // a job
+	inVariable                         // variables:NAME of the top level
+	inJobVariable                      // variables:NAME of a job
+	inImage                            // image
+	inService                          // an entry of services
+	inDocker                           // image:docker, services:docker
+	inRule                             // an entry of rules
+	inFilter                           // only, except
+	inNeed                             // an entry of needs
+	inArtifacts                        // artifacts
+	inCache                            // an entry of cache
+	inCacheKey                         // cache:key
+	inRetry                            // retry
+	inExitCodes                        // allow_failure
+	inParallel                         // parallel
+	inEnvironment                      // environment
+	inCoverageReport                   // artifacts:reports:coverage_report
 	scopeEnd
 )
 
@@ -135,12 +136,15 @@ var keywords = []keyword{
 	{name: "untracked", done: inArtifacts | inCache},
 	{name: "expire_in", done: inArtifacts},
 	{name: "expose_as", ignored: inArtifacts},
-	{name: "reports", refused: inArtifacts, instead: `list the files under "artifacts:paths"`},
+	{name: "reports", done: inArtifacts},
 	{name: "public", ignored: inArtifacts},
 	{name: "access", ignored: inArtifacts},
 	{name: "policy", done: inCache},
 	{name: "unprotect", ignored: inCache},
 	{name: "fallback_keys", done: inCache},
+
+	{name: "coverage_format", done: inCoverageReport},
+	{name: "path", done: inCoverageReport},
 
 	// environment
 	{name: "url", done: inEnvironment},

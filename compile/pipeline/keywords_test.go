@@ -37,6 +37,9 @@ func TestKeywordsAreHandled(t *testing.T) {
 		inCacheKey:    func(n *syntax.Node) *syntax.Node { return inJobAs("cache", mapping("key", n)) },
 		inRetry:       func(n *syntax.Node) *syntax.Node { return inJobAs("retry", n) },
 		inExitCodes:   func(n *syntax.Node) *syntax.Node { return inJobAs("allow_failure", n) },
+		inCoverageReport: func(n *syntax.Node) *syntax.Node {
+			return inJobAs("artifacts", mapping("reports", mapping("coverage_report", n)))
+		},
 		inEnvironment: func(n *syntax.Node) *syntax.Node { return inJobAs("environment", n) },
 		inParallel:    func(n *syntax.Node) *syntax.Node { return inJobAs("parallel", n) },
 	}

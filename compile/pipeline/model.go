@@ -128,7 +128,7 @@ type Need struct {
 	Optional  bool
 }
 
-// Artifacts is the artifacts keyword; it collects paths, untracked files or both.
+// Artifacts is the artifacts keyword; it collects paths, untracked files or reports.
 type Artifacts struct {
 	Name      *Text
 	Paths     []Text
@@ -136,6 +136,14 @@ type Artifacts struct {
 	Untracked bool
 	When      string // on_success, on_failure, always
 	ExpireIn  int64  // seconds, 0 for never or not given
+	// Reports are files of a known kind, in source order.
+	Reports []Report
+}
+
+// Report is an entry of artifacts:reports.
+type Report struct {
+	Kind  string // dotenv, junit, ...
+	Paths []Text
 }
 
 // Cache is an entry of cache.

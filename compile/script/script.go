@@ -31,6 +31,8 @@ type Program struct {
 	// Exports are set and exported before the first command, in order, except
 	// those that no portable program can set (see [SpecialVariable]).
 	Exports []Export
+	// Dotenv: what the executor puts into [DotenvVariable] overrules the exports.
+	Dotenv bool
 	// Commands are the items of before_script and script, verbatim.
 	Commands []string
 }
@@ -40,6 +42,11 @@ type Export struct {
 	Name  string
 	Parts []Part
 }
+
+// DotenvVariable is the environment variable whose value, a list of shell
+// commands that only set variables, is run after the exports of a program that
+// gets dotenv reports. It is not there when the program is run by hand.
+const DotenvVariable = "CIC_DOTENV"
 
 // Part is literal text, or the name of an environment variable to insert.
 type Part struct {
@@ -109,6 +116,10 @@ func Generate(p Program, o Options) (*Result, error) {
 	w.prologue(p.Header, prog.shell)
 	if err := w.exports(p.Exports); err != nil {
 		return nil, err
+	}
+	if p.Dotenv {
+		w.write("# Variables of dotenv reports beat those above.")
+		w.write(`eval "${` + DotenvVariable + `-}"; unset ` + DotenvVariable)
 	}
 	w.commands(src, prog)
 	return &Result{

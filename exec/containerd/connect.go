@@ -13,6 +13,8 @@ import (
 	"github.com/containerd/containerd/v2/client"
 	"golang.org/x/sys/unix"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	grpcstatus "google.golang.org/grpc/status"
 )
 
 const (
@@ -84,6 +86,9 @@ func contactError(socket string, err error) error {
 	var op *net.OpError
 	if errors.As(err, &op) {
 		reason = op.Err
+	}
+	if errors.Is(err, context.DeadlineExceeded) || grpcstatus.Code(err) == codes.DeadlineExceeded {
+		reason = fmt.Errorf("no answer within %v", contactTimeout)
 	}
 	help := "check that it is the socket of a containerd, and that containerd is healthy: ctr --address " + socket + " version"
 	switch {

@@ -35,6 +35,8 @@ type daemon struct {
 	run   string // until the next boot
 	users *os.File
 	held  *os.File // the lock file, once the containerd ends itself
+	// program is what is started, and protocol what it calls its protocol.
+	program, protocol string
 }
 
 func newDaemon(stateDir string) *daemon {
@@ -42,11 +44,14 @@ func newDaemon(stateDir string) *daemon {
 	return &daemon{
 		dir: filepath.Join(stateDir, "containerd"),
 		run: "/run/cic-" + hex.EncodeToString(sum[:8]),
+		// Its file may have been replaced meanwhile, by another version of cic.
+		program: "/proc/self/exe", protocol: protocol,
 	}
 }
 
 func (d *daemon) stateDir() string { return filepath.Dir(d.dir) }
 func (d *daemon) socket() string   { return filepath.Join(d.run, "containerd.sock") }
+func (d *daemon) state() string    { return filepath.Join(d.run, "state") }
 func (d *daemon) log() string      { return filepath.Join(d.dir, "log") }
 func (d *daemon) lock() string     { return filepath.Join(d.dir, "lock") }
 
@@ -115,7 +120,7 @@ func (d *daemon) settle(ctx context.Context, c *client.Client) (*client.Client, 
 	alone, err := d.alone()
 	if alone {
 		return nil, d.end(func() error { return sweepAll(ctx, c) }, func() error {
-			return errors.Join(c.Close(), d.stop(ctx))
+			return errors.Join(c.Close(), d.stop(ctx, unix.SIGTERM, unix.SIGKILL))
 		})
 	}
 	if err == nil && !compatible {
@@ -127,10 +132,10 @@ func (d *daemon) settle(ctx context.Context, c *client.Client) (*client.Client, 
 	return c, nil
 }
 
-// replace starts a containerd where none answers. One that runs all the same
-// would keep the new one from its database.
+// replace starts a containerd where none answers. One that runs all the same hangs,
+// and would keep the new one from its database.
 func (d *daemon) replace(ctx context.Context) (*client.Client, error) {
-	if err := d.stop(ctx); err != nil {
+	if err := d.stop(ctx, unix.SIGKILL); err != nil {
 		return nil, systemError("", err)
 	}
 	return d.start(ctx)
@@ -179,7 +184,7 @@ func (d *daemon) release(ctx context.Context, idle time.Duration, sweep func() e
 	if alone, err := d.alone(); err != nil || !alone {
 		return err
 	}
-	return d.end(sweep, func() error { return d.stop(ctx) })
+	return d.end(sweep, func() error { return d.stop(ctx, unix.SIGTERM, unix.SIGKILL) })
 }
 
 // end removes everything of a containerd that nobody uses: what still runs

@@ -3,6 +3,7 @@
 package containerd
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -143,6 +144,33 @@ func counter(controllerName, group, name string, files ...string) (int64, error)
 	}
 	return 0, nil
 }
+
+// errNoLayer says that the job's files are among the image's.
+var errNoLayer = errors.New("its root file system is no overlay, and what the job writes cannot be told from the image")
+
+// written is the directory that holds what is written to the root file system of
+// a container.
+func (s *sandbox) written(ctx context.Context) (string, error) {
+	if s.img.stored == nil {
+		return s.rootfsUpper(), nil
+	}
+	mounts, err := s.r.client.SnapshotService(s.r.snapshotter).Mounts(ctx, s.id)
+	if err != nil {
+		return "", fmt.Errorf("look for the layer of a container: %w", err)
+	}
+	for _, m := range mounts {
+		for _, option := range m.Options {
+			if dir, ok := strings.CutPrefix(option, "upperdir="); ok && m.Type == "overlay" {
+				return dir, nil
+			}
+		}
+	}
+	return "", errNoLayer
+}
+
+// Written lists the directories that hold what the job writes outside of its
+// workspace, if there is a limit to that.
+func (s *sandbox) Written() []string { return s.layers }
 
 // Hits tells which limits the last program ran into.
 func (s *sandbox) Hits() exec.Hits { return s.hits }

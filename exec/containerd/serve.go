@@ -63,7 +63,7 @@ func serve(stateDir string) error {
 	served := make(chan error, 1)
 	go func() {
 		served <- server.Serve(serving, server.Config{
-			Root: filepath.Join(d.dir, "root"), State: filepath.Join(d.run, "state"), Socket: d.socket(),
+			Root: filepath.Join(d.dir, "root"), State: d.state(), Socket: d.socket(),
 		})
 	}()
 	unused := make(chan struct{})

@@ -44,6 +44,8 @@ type sandbox struct {
 	out  *output
 	// tasks counts those made so far.
 	tasks int
+	// layers hold what the job writes, where that is limited.
+	layers []string
 	// hits are the limits that the last program ran into.
 	hits exec.Hits
 
@@ -134,6 +136,16 @@ func (s *sandbox) create(ctx context.Context) error {
 	if s.container, err = s.r.client.NewContainer(ctx, s.id, opts...); err != nil {
 		return systemError("", fmt.Errorf("create a container: %w", err))
 	}
+	if s.job.Limits.Disk > 0 {
+		layer, err := s.written(ctx)
+		if errors.Is(err, errNoLayer) {
+			return configError("", "disk limit: image %s: %w", familiar(s.img.name), err)
+		}
+		if err != nil {
+			return systemError("", err)
+		}
+		s.layers = []string{layer}
+	}
 	return s.newTask(ctx)
 }
 
@@ -161,11 +173,14 @@ func (s *sandbox) newTask(ctx context.Context) error {
 	return nil
 }
 
+// rootfsUpper holds what the job writes over a directory of the host.
+func (s *sandbox) rootfsUpper() string { return filepath.Join(s.job.Scratch, "rootfs") }
+
 // overlay is the root file system over a directory of the host: that is only
 // read, and what the job writes is in the scratch directory. A work directory
 // serves one mount only if that is volatile, which spares the disk a sync.
 func (s *sandbox) overlay() (mount.Mount, error) {
-	upper := filepath.Join(s.job.Scratch, "rootfs")
+	upper := s.rootfsUpper()
 	work := filepath.Join(s.job.Scratch, fmt.Sprintf("rootfs-work-%d", s.tasks))
 	for _, dir := range []string{upper, work} {
 		if err := makeDir(dir, 0o755); err != nil {
@@ -213,14 +228,17 @@ func (s *sandbox) close() error {
 		}
 		s.container = c
 	}
-	var errs []error
+	var taskErr error
 	if s.task != nil {
-		errs = append(errs, s.deleteTask(ctx))
+		if taskErr = s.deleteTask(ctx); taskErr != nil {
+			taskErr = errors.Join(taskErr, s.out.Close())
+		}
 	}
+	// This deletes the task as well, where its shim died and took the answer with it.
 	if err := removeContainer(ctx, s.container); err != nil {
-		errs = append(errs, fmt.Errorf("remove the container of job %s: %w", s.job.ID, err))
+		return errors.Join(taskErr, fmt.Errorf("remove the container of job %s: %w", s.job.ID, err))
 	}
-	return errors.Join(errs...)
+	return nil
 }
 
 // removeFile removes a file if it exists.

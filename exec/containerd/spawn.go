@@ -57,9 +57,8 @@ func (d *daemon) start(ctx context.Context) (*client.Client, error) {
 	}
 	defer out.Close()
 	cmd := &osexec.Cmd{
-		// This file may have been replaced meanwhile, by another version of cic.
-		Path: "/proc/self/exe",
-		Args: []string{"cic", daemonWord, protocol, d.stateDir()},
+		Path: d.program,
+		Args: []string{"cic", daemonWord, d.protocol, d.stateDir()},
 		Dir:  "/",
 		Env:  []string{"PATH=" + d.programs() + ":" + daemonPath},
 		// A session of its own keeps a terminal's signals from it.
@@ -85,9 +84,9 @@ func (d *daemon) start(ctx context.Context) (*client.Client, error) {
 		case <-exited:
 			return nil, d.startError(fmt.Errorf("it ended: %v", cmd.ProcessState))
 		case <-ctx.Done():
-			return nil, errors.Join(interrupted(ctx), d.stop(context.WithoutCancel(ctx)))
+			return nil, errors.Join(interrupted(ctx), d.stop(context.WithoutCancel(ctx), unix.SIGTERM, unix.SIGKILL))
 		case <-deadline.C:
-			return nil, errors.Join(d.startError(fmt.Errorf("no answer for %v", startTimeout)), d.stop(ctx))
+			return nil, errors.Join(d.startError(fmt.Errorf("no answer for %v", startTimeout)), d.stop(ctx, unix.SIGKILL))
 		case <-time.After(pollInterval):
 		}
 	}
@@ -105,9 +104,10 @@ func (d *daemon) startError(err error) error {
 	return systemError(help, fmt.Errorf("start containerd: %w", err))
 }
 
-// stop ends the containerd's process, if one runs, and waits for its end.
-func (d *daemon) stop(ctx context.Context) error {
-	for _, sig := range []unix.Signal{unix.SIGTERM, unix.SIGKILL} {
+// stop ends the containerd's process, if one runs, and waits for its end: by one
+// signal, and if that does not do by the next.
+func (d *daemon) stop(ctx context.Context, signals ...unix.Signal) error {
+	for _, sig := range signals {
 		gone, err := d.signal(ctx, sig)
 		if err != nil {
 			return fmt.Errorf("stop containerd: %w", err)
@@ -169,12 +169,12 @@ func (d *daemon) compare() (same, compatible bool, err error) {
 		return false, false, err
 	}
 	args := strings.Split(string(line), "\x00")
-	compatible = len(args) > 2 && args[2] == protocol
+	compatible = len(args) > 2 && args[2] == d.protocol
 	theirs, err := buildID(filepath.Join(dir, "exe"))
 	if err != nil {
 		return false, false, err
 	}
-	ours, err := buildID("/proc/self/exe")
+	ours, err := buildID(d.program)
 	return theirs == ours && compatible, compatible, err
 }
 

@@ -130,17 +130,38 @@ func (r *Runtime) sweepMatching(ctx context.Context, filter string) error {
 // removeContainer ends what runs in a container and removes it with its snapshot.
 // What is gone already is no error.
 func removeContainer(ctx context.Context, c client.Container) error {
-	task, err := c.Task(ctx, nil)
-	if err == nil {
-		_, err = task.Delete(ctx, client.WithProcessKill)
-	}
-	if err != nil && !errdefs.IsNotFound(err) {
+	if err := removeTask(ctx, c); err != nil {
 		return fmt.Errorf("delete task: %w", err)
 	}
 	if err := c.Delete(ctx, client.WithSnapshotCleanup); err != nil && !errdefs.IsNotFound(err) {
 		return err
 	}
 	return nil
+}
+
+// deadShimTimeout is how long containerd may take to notice that a shim died and
+// to clear up after it.
+const deadShimTimeout = 10 * time.Second
+
+// removeTask ends a container's task and removes it.
+func removeTask(ctx context.Context, c client.Container) error {
+	for deadline := time.Now().Add(deadShimTimeout); ; {
+		task, err := c.Task(ctx, nil)
+		if err == nil {
+			_, err = task.Delete(ctx, client.WithProcessKill)
+		}
+		if err == nil || errdefs.IsNotFound(err) {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(pollInterval):
+		}
+	}
 }
 
 // cgroupRoots are the roots of all hierarchies: one with cgroup v2, one a

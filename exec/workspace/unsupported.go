@@ -24,6 +24,12 @@ type Workspace struct{}
 // Builds returns nothing: workspaces need Linux.
 func (*Workspace) Builds() string { return "" }
 
+// Written returns nothing: workspaces need Linux.
+func (*Workspace) Written() []string { return nil }
+
+// Usage returns an error: measuring needs Linux.
+func Usage(...string) (int64, error) { return 0, errUnsupported }
+
 // Mount returns an error: workspaces need Linux.
 func (*Workspace) Mount([]string) error { return errUnsupported }
 

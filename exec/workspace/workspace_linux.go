@@ -35,6 +35,19 @@ type Workspace struct {
 // slave propagation. The project appears in its sub-directory project.
 func (w *Workspace) Builds() string { return filepath.Join(w.dir, "builds") }
 
+// Written lists the directories that hold what the job writes: nothing of a
+// project that is shared, which is the user's own, and with the job's files the
+// copy of one that had to be copied.
+func (w *Workspace) Written() []string {
+	switch w.m.mode {
+	case modeOverlay:
+		return []string{w.upper()}
+	case modeCopy:
+		return []string{w.Builds()}
+	}
+	return nil
+}
+
 func (w *Workspace) project() string { return filepath.Join(w.Builds(), "project") }
 func (w *Workspace) upper() string   { return filepath.Join(w.dir, "upper") }
 func (w *Workspace) work() string    { return filepath.Join(w.dir, "work") }
@@ -118,8 +131,7 @@ func (w *Workspace) openTop(dir string) error {
 // each directory once. It refuses what the kernel would take and then treat as
 // undefined: the private layers of a workspace.
 func (w *Workspace) topmostFirst(layers []string) ([]string, error) {
-	type inode struct{ dev, ino uint64 }
-	seen := map[inode]bool{}
+	seen := map[fileID]bool{}
 	var result []string
 	for _, l := range slices.Backward(layers) {
 		path, err := realDir(l)
@@ -133,7 +145,7 @@ func (w *Workspace) topmostFirst(layers []string) ([]string, error) {
 		if err := unix.Stat(path, &st); err != nil {
 			return nil, fmt.Errorf("artifact layer %q: %w", l, err)
 		}
-		id := inode{dev: uint64(st.Dev), ino: st.Ino}
+		id := fileID{dev: uint64(st.Dev), ino: st.Ino}
 		if !seen[id] {
 			seen[id] = true
 			result = append(result, path)

@@ -2,8 +2,10 @@ package server
 
 import (
 	"context"
+	"time"
 
 	"github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2/manager"
+	"github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2/runc"
 	"github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2/task"
 	"github.com/containerd/containerd/v2/pkg/shim"
 	"github.com/containerd/containerd/v2/pkg/shutdown"
@@ -36,4 +38,11 @@ func newTaskService(ic *plugin.InitContext) (any, error) {
 		return nil, err
 	}
 	return task.NewTaskService(ic.Context, publisher.(shim.Publisher), shutter.(shutdown.Service))
+}
+
+// ExitRecord reads what the shim wrote about the end of a container's first
+// process. bundle is the container's directory in the state of containerd.
+func ExitRecord(bundle string) (code uint32, at time.Time, err error) {
+	exit, err := runc.ReadExitStatus(bundle)
+	return uint32(exit.Status), exit.Timestamp, err
 }

@@ -1,0 +1,360 @@
+//go:build linux
+
+package containerd
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/containerd/containerd/v2/client"
+	"golang.org/x/sys/unix"
+
+	"github.com/cic-ci/cic/exec"
+)
+
+// running is a job of the tests at work.
+type running struct {
+	sandbox exec.Sandbox
+	spec    exec.Spec
+	out     *lockedBuffer
+	code    int
+	err     error
+	ended   chan struct{}
+}
+
+// lockedBuffer may be read while it is written.
+type lockedBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+// begin starts a job that says ready and goes on once its project holds the file go.
+func begin(t *testing.T, r *Runtime) *running {
+	t.Helper()
+	j := &running{spec: job{}.spec(t), out: &lockedBuffer{}, ended: make(chan struct{})}
+	var err error
+	if j.sandbox, err = r.Setup(t.Context(), j.spec); err != nil {
+		t.Fatal(err)
+	}
+	ready := make(chan struct{})
+	go func() {
+		defer close(j.ended)
+		out := io.MultiWriter(j.out, &signalWriter{line: "ready", then: func() { close(ready) }})
+		j.code, j.err = j.sandbox.Run(context.Background(),
+			program("echo ready; while [ ! -e go ]; do sleep 0.05; done; echo done; exit 7"), out)
+	}()
+	<-ready
+	return j
+}
+
+// proceed lets the job end.
+func (j *running) proceed(t *testing.T) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(j.spec.Builds, "project", "go"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	<-j.ended
+}
+
+func kill(t *testing.T, sig unix.Signal, pids ...int) {
+	t.Helper()
+	if len(pids) == 0 {
+		t.Fatal("no process to kill")
+	}
+	for _, pid := range pids {
+		if err := unix.Kill(pid, sig); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// The jobs outlive their containerd, a run starts another, and learns how its jobs
+// ended, at once or while there was none.
+func TestDaemonDiesWhileJobsRun(t *testing.T) {
+	requireContainerd(t)
+	dir := t.TempDir()
+	r, other := acquire(t, dir, 0), acquire(t, dir, 0)
+	j := begin(t, r)
+	first := pids(t, r.daemon)
+	kill(t, unix.SIGKILL, first...)
+	j.proceed(t)
+	if j.err != nil || j.code != 7 || !strings.Contains(j.out.String(), "done") {
+		t.Errorf("exit code %d, %v, output %q", j.code, j.err, j.out)
+	}
+	if err := j.sandbox.Close(); err != nil {
+		t.Error(err)
+	}
+	if got := pids(t, r.daemon); len(got) != 1 || slices.Equal(got, first) {
+		t.Errorf("processes %v after the death of %v", got, first)
+	}
+	// Both can go on.
+	for _, r := range []*Runtime{r, other} {
+		j := begin(t, r)
+		j.proceed(t)
+		if err := errors.Join(j.err, j.sandbox.Close()); err != nil || j.code != 7 {
+			t.Errorf("exit code %d, %v", j.code, err)
+		}
+	}
+}
+
+// One that was stopped in order leaves the jobs running, too.
+func TestDaemonStopsWhileJobsRun(t *testing.T) {
+	requireContainerd(t)
+	r := acquire(t, t.TempDir(), 0)
+	j := begin(t, r)
+	kill(t, unix.SIGTERM, pids(t, r.daemon)...)
+	j.proceed(t)
+	if err := errors.Join(j.err, j.sandbox.Close()); err != nil || j.code != 7 {
+		t.Errorf("exit code %d, %v", j.code, err)
+	}
+}
+
+// A run that comes when the containerd hangs replaces it, and the others go on.
+func TestDaemonThatHangsIsReplaced(t *testing.T) {
+	requireContainerd(t)
+	dir := t.TempDir()
+	r := acquire(t, dir, 0)
+	j := begin(t, r)
+	first := pids(t, r.daemon)
+	kill(t, unix.SIGSTOP, first...)
+	acquire(t, dir, 0)
+	if got := pids(t, r.daemon); len(got) != 1 || slices.Equal(got, first) {
+		t.Errorf("processes %v after %v had hung", got, first)
+	}
+	j.proceed(t)
+	if err := errors.Join(j.err, j.sandbox.Close()); err != nil || j.code != 7 {
+		t.Errorf("exit code %d, %v", j.code, err)
+	}
+}
+
+// Without its shim a job has no exit code: that is the system's failure, told at
+// once, and nothing of the job goes on.
+func TestShimDies(t *testing.T) {
+	requireContainerd(t)
+	r := acquire(t, t.TempDir(), 0)
+	j := begin(t, r)
+	shims, err := processes(func(args []string) bool {
+		return filepath.Base(args[0]) == shimProgram && option(args, "-address") == r.daemon.socket()
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	kill(t, unix.SIGKILL, shims...)
+	<-j.ended
+	if classOf(j.err) != exec.ClassSystem {
+		t.Errorf("exit code %d, %v", j.code, j.err)
+	}
+	if err := j.sandbox.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+	if got := controlGroups(t, r.cfg.RunID); len(got) > 0 {
+		t.Errorf("left: %q", got)
+	}
+}
+
+// A shim may hang while the kernel knows that the job is over.
+func TestExitIsNotAwaitedForever(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gone := make(chan struct{})
+		close(gone)
+		start := time.Now()
+		status := (&exitWait{r: &Runtime{}}).await(t.Context(), make(chan client.ExitStatus), gone)
+		if !errors.Is(status.Error(), errSilence) || time.Since(start) != silenceTimeout {
+			t.Errorf("%v after %v", status.Error(), time.Since(start))
+		}
+	})
+}
+
+// Without a user the containerd ends itself, with what killed runs left.
+func TestDaemonEndsWhenIdle(t *testing.T) {
+	requireContainerd(t)
+	dir := t.TempDir()
+	killed := acquire(t, dir, time.Millisecond)
+	j := begin(t, killed)
+	d := killed.daemon
+	left := pids(t, d)
+	ended, stop, err := processEnd(left[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	die(t, killed)
+	<-ended
+	<-j.ended
+	if got := processesOf(t, d.run); len(got) > 0 {
+		t.Errorf("left: %q", got)
+	}
+	if _, err := os.Stat(d.run); !os.IsNotExist(err) {
+		t.Errorf("%s is left: %v", d.run, err)
+	}
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil || bytes.Contains(mounts, []byte(d.run)) {
+		t.Errorf("mounts are left: %v", err)
+	}
+	if got := controlGroups(t, killed.cfg.RunID); len(got) > 0 {
+		t.Errorf("left: %q", got)
+	}
+}
+
+// Until then it stays, and serves the next run.
+func TestDaemonStaysWarm(t *testing.T) {
+	requireContainerd(t)
+	dir := t.TempDir()
+	first := acquire(t, dir, time.Hour)
+	started := pids(t, first.daemon)
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	last := acquire(t, dir, 0)
+	if got := pids(t, last.daemon); !slices.Equal(got, started) {
+		t.Errorf("processes %v, want %v", got, started)
+	}
+}
+
+// A state directory that was removed takes its containerd with it.
+func TestDaemonEndsWithItsStateDirectory(t *testing.T) {
+	requireContainerd(t)
+	dir := filepath.Join(t.TempDir(), "state")
+	r := acquire(t, dir, time.Hour)
+	d := r.daemon
+	ended, stop, err := processEnd(pids(t, d)[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	if err := errors.Join(r.Close(), os.RemoveAll(dir)); err != nil {
+		t.Fatal(err)
+	}
+	<-ended
+	if _, err := os.Stat(d.run); !os.IsNotExist(err) {
+		t.Errorf("%s is left: %v", d.run, err)
+	}
+}
+
+// The containerd of another build is replaced where nobody uses it, joined where
+// it fits, and refused where not.
+func TestDaemonOfAnotherBuild(t *testing.T) {
+	requireContainerd(t)
+	other := filepath.Join(t.TempDir(), "other")
+	program, err := os.ReadFile("/proc/self/exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, err := buildID("/proc/self/exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	another := []byte(id)
+	another[len(another)-2]++
+	if err := os.WriteFile(other, bytes.ReplaceAll(program, []byte(id), another), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name, protocol string
+		used           bool
+		joined, fails  bool
+	}{
+		{name: "unused", protocol: protocol},
+		{name: "used", protocol: protocol, used: true, joined: true},
+		{name: "unused misfit", protocol: "0"},
+		{name: "used misfit", protocol: "0", used: true, fails: true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			dir := t.TempDir()
+			d := newDaemon(dir)
+			d.program, d.protocol = other, test.protocol
+			c, err := d.acquire(t.Context(), time.Hour, func(string) {})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := c.Close(); err != nil {
+				t.Fatal(err)
+			}
+			before := pids(t, d)
+			if !test.used {
+				if err := d.users.Close(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			r, err := Open(t.Context(), Config{StateDir: dir})
+			after := pids(t, d)
+			switch {
+			case test.fails != (err != nil), test.fails && classOf(err) != exec.ClassSystem:
+				t.Errorf("got %v", err)
+			case slices.Equal(before, after) != (test.joined || test.fails):
+				t.Errorf("processes %v, then %v", before, after)
+			}
+			if test.used {
+				if err := d.users.Close(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err != nil {
+				if err := os.WriteFile(d.idle(), []byte("0s"), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				ended, stop, err := processEnd(after[0])
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer stop()
+				<-ended
+			} else if err := r.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestProcessEnd(t *testing.T) {
+	child := start(t, "/bin/sleep", "sleep", "1000")
+	ended, stop, err := processEnd(child.pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	select {
+	case <-ended:
+		t.Fatal("it is still alive")
+	default:
+	}
+	kill(t, unix.SIGKILL, child.pid)
+	<-ended
+	<-child.ended
+	again, stopAgain, err := processEnd(child.pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stopAgain()
+	<-again
+	_, stopSelf, err := processEnd(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	stopSelf()
+}
