@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/containerd/containerd/v2/core/mount"
@@ -68,6 +70,9 @@ func (img *image) inspect(dir string) (err error) {
 	if img.linked, err = linkedMountPoint(root); err != nil {
 		return err
 	}
+	if img.volumes, err = emptyVolumes(root, slices.Sorted(maps.Keys(img.config.Volumes))); err != nil {
+		return err
+	}
 	if img.shells, err = findShells(root, img.config.Env); err != nil {
 		return err
 	}
@@ -78,11 +83,14 @@ func (img *image) inspect(dir string) (err error) {
 	return err
 }
 
+// mountPoints are where something is mounted in every container.
+var mountPoints = []string{"/proc", "/sys", "/dev", buildsDir, programDir}
+
 // linkedMountPoint finds a place where something is mounted in every container
 // and that an image has made a symbolic link, which a container runtime may
 // follow out of the image. It is empty if there is none.
 func linkedMountPoint(root *os.File) (string, error) {
-	for _, point := range []string{"/proc", "/sys", "/dev", buildsDir, programDir} {
+	for _, point := range mountPoints {
 		f, err := openIn(root, point, unix.O_PATH|unix.O_NOFOLLOW)
 		if absent(err) {
 			continue

@@ -5,12 +5,19 @@ package containerd
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/containerd/containerd/v2/contrib/seccomp"
 	"github.com/containerd/containerd/v2/pkg/oci"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	"github.com/cic-ci/cic/exec"
 )
@@ -62,6 +69,72 @@ func privilege(s *oci.Spec) error {
 		return systemError("", err)
 	}
 	return nil
+}
+
+// addVolumes gives a privileged container the volumes of its image, as empty
+// directories of cic's own file system. Docker in a container needs that: its
+// overlays cannot lie on another. Other containers do without, as what they
+// write is in their root file system, which is removed like a volume.
+func (s *sandbox) addVolumes() error {
+	if !s.job.Granted.Privileged {
+		return nil
+	}
+	for i, volume := range s.img.volumes {
+		dir := filepath.Join(s.job.Scratch, fmt.Sprintf("volume-%d", i+1))
+		if err := makeDir(dir, 0o755); err != nil {
+			return systemError("", err)
+		}
+		s.spec.Mounts = append(s.spec.Mounts, specs.Mount{Type: "bind", Source: dir, Destination: volume, Options: []string{"rbind", "rprivate", "rw"}})
+		s.layers = append(s.layers, dir)
+	}
+	return nil
+}
+
+// emptyVolumes are those of the paths that are not in an image yet, or empty
+// directories there, and no part of what cic mounts. A link on the way, which
+// could lead out, makes a path none of them (CVE-2022-23648).
+func emptyVolumes(root *os.File, paths []string) ([]string, error) {
+	var volumes []string
+	for _, volume := range paths {
+		if path.Clean(volume) != volume || !path.IsAbs(volume) || volume == "/" || slices.ContainsFunc(mountPoints, func(point string) bool {
+			return within(volume, point) || within(point, volume)
+		}) {
+			continue
+		}
+		empty, err := emptyIn(root, volume)
+		if err != nil {
+			return nil, err
+		}
+		if empty {
+			volumes = append(volumes, volume)
+		}
+	}
+	return volumes, nil
+}
+
+// within reports whether a clean path is dir, or lies below it.
+func within(name, dir string) bool { return name == dir || strings.HasPrefix(name, dir+"/") }
+
+// emptyIn reports whether a path is an empty directory, or could become one.
+func emptyIn(root *os.File, name string) (bool, error) {
+	fd, err := unix.Openat2(int(root.Fd()), strings.TrimPrefix(name, "/"), &unix.OpenHow{
+		Flags: unix.O_RDONLY | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS,
+	})
+	if errors.Is(err, unix.ENOENT) {
+		return true, nil
+	}
+	if absent(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, &os.PathError{Op: "open", Path: name, Err: err}
+	}
+	f := os.NewFile(uintptr(fd), name)
+	entries, err := f.Readdirnames(1)
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return len(entries) == 0, errors.Join(err, f.Close())
 }
 
 // cgroupMount shows a container its control groups.

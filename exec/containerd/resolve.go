@@ -31,6 +31,9 @@ type image struct {
 	// shells are the absolute paths of the shells that the image has, by name.
 	shells        map[string]string
 	passwd, group string
+	// volumes are the paths that the image declares volumes, as far as they can be
+	// given to a container; see [emptyVolumes].
+	volumes []string
 	// linked is a mount point that is a symbolic link in the image, if any is.
 	linked string
 }

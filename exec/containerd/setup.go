@@ -124,6 +124,9 @@ func (s *sandbox) create(ctx context.Context) error {
 	if err := s.mountSecrets(); err != nil {
 		return systemError("", err)
 	}
+	if err := s.addVolumes(); err != nil {
+		return err
+	}
 	labels := map[string]string{labelRun: s.r.cfg.RunID, labelJob: s.job.ID}
 	opts := []client.NewContainerOpts{client.WithContainerLabels(labels)}
 	if d := s.r.daemon; d != nil {
@@ -144,7 +147,7 @@ func (s *sandbox) create(ctx context.Context) error {
 		if err != nil {
 			return systemError("", err)
 		}
-		s.layers = []string{layer}
+		s.layers = append(s.layers, layer)
 	}
 	return s.newTask(ctx)
 }
