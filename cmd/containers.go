@@ -136,6 +136,12 @@ func executeInContainers(ctx context.Context, c *cli.Context, p *project, e *exe
 		return nil, err
 	}
 	e.Runtime, e.Workspaces = r, manager
+	caches, afterwards, err := openCaches(ctx, c, p, pl)
+	if err != nil {
+		return nil, err
+	}
+	defer afterwards()
+	e.Caches = caches
 	return e.Run(ctx, pl, scripts)
 }
 

@@ -53,7 +53,7 @@ func execFlags() []cli.Flag {
 		&cli.StringFlag{Name: "network", Value: "host", Usage: "host: the machine's network; none: loopback only"},
 		&cli.BoolFlag{Name: "ignore-unsupported", Usage: "warn about what cannot be carried out yet, and go on without it"},
 		&cli.BoolFlag{Name: "dry-run", Usage: "run nothing; print what would run, in order"},
-	}, viewFlags(), grantFlags(), secretFlags(), runtimeFlags())
+	}, viewFlags(), cacheFlags(), grantFlags(), secretFlags(), runtimeFlags())
 }
 
 // withRun calls do with the directory of a new run, nil for a dry run.
@@ -102,6 +102,9 @@ func checkExecFlags(c *cli.Context) error {
 		return usage("--jobs is at least 1, not %d", c.Int("jobs"))
 	}
 	if err := checkViewFlags(c); err != nil {
+		return err
+	}
+	if err := checkCacheFlags(c); err != nil {
 		return err
 	}
 	if _, err := parseGrants(c); err != nil {

@@ -25,16 +25,17 @@ var layering = map[string][]string{
 	"compile/pipeline": {"compile/syntax"},
 	"compile":          {"compile/expr", "compile/pipeline", "compile/resolve", "compile/script", "compile/syntax", "plan"},
 	"exec/workspace":   {"plan"},
+	"exec/cachestore":  {"exec/workspace"}, // which removes what hostile jobs have made
 	"exec/mask":        {"credential"},
-	"exec":             {"exec/mask", "exec/workspace", "plan"},
+	"exec":             {"exec/cachestore", "exec/mask", "exec/workspace", "plan"},
 	// The sweep unmounts what a dead run left.
 	"exec/containerd":        {"exec", "exec/containerd/server", "exec/workspace", "plan"},
 	"exec/containerd/server": {},
 	"schema":                 {"exec", "plan"},
-	"cmd":                    {"compile", "compile/syntax", "exec", "exec/containerd", "exec/workspace", "plan", "schema"},
+	"cmd":                    {"compile", "compile/syntax", "exec", "exec/cachestore", "exec/containerd", "exec/workspace", "plan", "schema"},
 	"cmd/cic":                {"cmd"},
 	"golden":                 {},
-	"golden/bench":           {"compile", "compile/syntax", "exec", "exec/containerd", "exec/workspace", "plan"},
+	"golden/bench":           {"compile", "compile/syntax", "exec", "exec/cachestore", "exec/containerd", "exec/workspace", "plan"},
 }
 
 // owners says which packages alone may import an outside module; every prefix

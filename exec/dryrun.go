@@ -37,3 +37,5 @@ func (dryBox) Close() error         { return nil }
 func (dryBox) Collect(workspace.Patterns, string) (*workspace.Manifest, error) {
 	return &workspace.Manifest{}, nil
 }
+
+func (dryBox) Unchanged(workspace.Patterns, string) (bool, error) { return false, nil }

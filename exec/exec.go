@@ -189,6 +189,10 @@ type Workspace interface {
 	Collect(p workspace.Patterns, dst string) (*workspace.Manifest, error)
 	// Written lists the host directories that hold what the job writes.
 	Written() []string
+	// Unchanged reports whether Collect would find exactly what layer holds, which was
+	// given to Mount and once collected by the same patterns. It is called as Collect
+	// is, and before it.
+	Unchanged(p workspace.Patterns, layer string) (bool, error)
 	// Close unmounts and removes everything. It may be called twice.
 	Close() error
 }

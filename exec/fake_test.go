@@ -27,6 +27,8 @@ type world struct {
 	// collectTo is collect for what looks at where the files are to go.
 	collectTo map[string]func(dst string) (*workspace.Manifest, error)
 	written   map[string][]string
+	// unchanged are the jobs that change nothing of what was restored.
+	unchanged map[string]bool
 
 	mu      sync.Mutex
 	history []string // what happened, such as "setup A"
@@ -149,6 +151,11 @@ func (t *fakeTree) Collect(p workspace.Patterns, dst string) (*workspace.Manifes
 	}
 	m := &workspace.Manifest{Files: []workspace.File{{Path: "f", Type: "file", Size: 3}}, Size: 3}
 	return m, os.WriteFile(filepath.Join(dst, "f"), []byte("A=b"), 0o600)
+}
+
+func (t *fakeTree) Unchanged(p workspace.Patterns, layer string) (bool, error) {
+	t.w.record("compare %s %s", t.id, strings.Join(p.Paths, " "))
+	return t.w.unchanged[t.id], nil
 }
 
 func (t *fakeTree) Close() error {

@@ -30,6 +30,8 @@ type worker struct {
 	ws      Workspace
 	box     Sandbox
 	log     *jobLog
+	caches  []*jobCache
+	held    []io.Closer // what the workspace uses of the caches
 	cover   *coverage
 	left    leftover
 
@@ -189,11 +191,15 @@ func (w *worker) perform(l launch, res *JobResult, setupErr error) (err error) {
 		w.judge(res, 0, setupErr)
 		return nil
 	}
-	// Artifacts may overwrite what a cache holds, as on GitLab.
-	layers := append(w.restoreCaches(), l.layers...)
+	caches, err := w.restoreCaches()
+	if err != nil {
+		w.judge(res, 0, err)
+		return nil
+	}
 	w.noteInputs(l.from)
 	w.noteLimits()
-	if err := w.ws.Mount(layers); err != nil {
+	// Artifacts may overwrite what a cache holds, as on GitLab.
+	if err := w.ws.Mount(append(caches, l.layers...)); err != nil {
 		return fmt.Errorf("workspace: %w", err)
 	}
 	if err := w.startServices(); err != nil {
@@ -202,8 +208,10 @@ func (w *worker) perform(l launch, res *JobResult, setupErr error) (err error) {
 	}
 	w.runScript(l, res)
 	w.runAfterScript(l, res)
-	w.saveCaches(res)
-	err = w.collect(res)
+	stale := w.staleCaches(res)
+	if err = w.collect(res); err == nil {
+		w.saveCaches(stale)
+	}
 	w.tellEnvironment(res)
 	return err
 }
@@ -381,6 +389,7 @@ func (w *worker) cleanup() error {
 	if w.ws != nil {
 		errs = append(errs, w.ws.Close())
 	}
+	errs = append(errs, w.releaseCaches())
 	if w.scratch != "" {
 		errs = append(errs, workspace.Remove(w.scratch))
 	}

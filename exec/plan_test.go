@@ -47,12 +47,11 @@ func TestUnsupported(t *testing.T) {
 	p := parsePlan(t, "1 fine always\n1 all manual\n2 wait delayed")
 	j := &p.Jobs[1]
 	j.Services = []plan.Service{{}}
-	j.Caches = []plan.Cache{{}}
 	j.Retry = &plan.Retry{Max: 1}
 	j.ResourceGroup = "g"
 	p.Jobs[0].Retry = &plan.Retry{} // retries nothing
 	want := []string{
-		`job "all": services, cache, when:manual, retry, resource_group`,
+		`job "all": services, when:manual, retry, resource_group`,
 		`job "wait": when:delayed`,
 	}
 	if got := Unsupported(p); !slices.Equal(got, want) {

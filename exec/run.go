@@ -18,6 +18,8 @@ type Executor struct {
 	Now func() time.Time
 	// RunDir is where logs, artifacts and the journal go. Without one there are none.
 	RunDir *RunDir
+	// Caches is where jobs' caches are kept. Without it there are none.
+	Caches *Caches
 	// Observer is told everything, by one goroutine. A slow one never stops a job:
 	// it misses lines of output then, and is told how many.
 	Observer func(Event)

@@ -21,7 +21,6 @@ func Unsupported(p *plan.Plan) []string {
 			used bool
 		}{
 			{"services", len(j.Services) > 0},
-			{"cache", len(j.Caches) > 0},
 			{"when:" + j.When, j.When == "manual" || j.When == "delayed"},
 			{"retry", j.Retry != nil && j.Retry.Max > 0},
 			{"resource_group", j.ResourceGroup != ""},

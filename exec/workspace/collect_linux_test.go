@@ -82,19 +82,19 @@ func TestCollectPatterns(t *testing.T) {
 		{
 			"no match", Patterns{Paths: []string{"build/none/*.whl", "absent", "top.o"}}, "top.o",
 			[]string{
-				`artifact path "build/none/*.whl" matches no file in /builds/project; the nearest existing directory is /builds/project/build`,
-				`artifact path "absent" matches no file in /builds/project; the nearest existing directory is /builds/project`,
+				`path "build/none/*.whl" matches no file in /builds/project; the nearest existing directory is /builds/project/build`,
+				`path "absent" matches no file in /builds/project; the nearest existing directory is /builds/project`,
 			},
 		},
 		{
 			"outside", Patterns{Paths: []string{"../x", "/etc/passwd", "top.o"}, Exclude: []string{"/etc"}}, "top.o",
 			[]string{
-				`artifact path "../x" is outside of the project /builds/project: skipped`,
-				`artifact path "/etc/passwd" is outside of the project /builds/project: skipped`,
-				`artifact exclude "/etc" is outside of the project /builds/project: skipped`,
+				`path "../x" is outside of the project /builds/project: skipped`,
+				`path "/etc/passwd" is outside of the project /builds/project: skipped`,
+				`exclude "/etc" is outside of the project /builds/project: skipped`,
 			},
 		},
-		{"git", Patterns{Paths: []string{".git/config"}}, "", []string{`artifact path ".git/config" is git's own directory: skipped`}},
+		{"git", Patterns{Paths: []string{".git/config"}}, "", []string{`path ".git/config" is git's own directory: skipped`}},
 		{"git by wildcard", Patterns{Paths: []string{".g*"}}, "", []string{"git's own directory .git is not collected"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

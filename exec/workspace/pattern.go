@@ -26,7 +26,7 @@ func parsePatterns(texts []string) (patterns []*pattern, warnings []string) {
 	for _, text := range texts {
 		glob, problem := relativeGlob(text)
 		if problem != "" {
-			warnings = append(warnings, fmt.Sprintf("artifact path %q %s: skipped", text, problem))
+			warnings = append(warnings, fmt.Sprintf("path %q %s: skipped", text, problem))
 			continue
 		}
 		patterns = append(patterns, &pattern{text: text, glob: glob})
@@ -41,7 +41,7 @@ func parseExcludes(texts []string) (globs, warnings []string) {
 	for _, text := range texts {
 		glob, problem := relativeGlob(text)
 		if problem != "" {
-			warnings = append(warnings, fmt.Sprintf("artifact exclude %q %s: skipped", text, problem))
+			warnings = append(warnings, fmt.Sprintf("exclude %q %s: skipped", text, problem))
 			continue
 		}
 		globs = append(globs, glob)

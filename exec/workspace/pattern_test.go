@@ -106,8 +106,8 @@ func TestParsePatternsWarns(t *testing.T) {
 		t.Errorf("excludes %q, warnings %q", globs, warnings)
 	}
 	want := []string{
-		`artifact path "/etc" is outside of the project /builds/project: skipped`,
-		`artifact path "" is empty: skipped`,
+		`path "/etc" is outside of the project /builds/project: skipped`,
+		`path "" is empty: skipped`,
 	}
 	if !slices.Equal(warnings, want) {
 		t.Errorf("warnings = %q, want %q", warnings, want)

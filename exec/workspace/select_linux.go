@@ -18,6 +18,8 @@ type item struct {
 	// mode holds the nine permission bits.
 	mode uint32
 	size int64
+	// disk is what the file takes of the disk, in bytes.
+	disk int64
 	link string
 	// layers have the item, topmost first; only a directory has more than one.
 	layers []*layer
@@ -65,7 +67,7 @@ func newSelector(p Patterns, tracked func() (map[string]bool, error)) (*selector
 		return sel, nil
 	}
 	if tracked == nil {
-		sel.manifest.warn("artifacts:untracked needs a project under git: skipped")
+		sel.manifest.warn("untracked needs a project under git: skipped")
 		return sel, nil
 	}
 	var err error
@@ -183,6 +185,7 @@ func (sel *selector) stat(dir *stack, e entry, path string) (*item, error) {
 		mode:    uint32(st.Mode) & 0o777,
 		special: st.Mode&(unix.S_ISUID|unix.S_ISGID|unix.S_ISVTX) != 0,
 		locked:  st.Attributes&(unix.STATX_ATTR_IMMUTABLE|unix.STATX_ATTR_APPEND) != 0,
+		disk:    int64(st.Blocks) * 512, // statx(2)
 	}
 	switch e.typ {
 	case unix.DT_REG:
@@ -226,7 +229,7 @@ func (sel *selector) warnUnmatched(root *stack) error {
 		if err != nil {
 			return err
 		}
-		sel.manifest.warn(fmt.Sprintf("artifact path %q matches no file in %s; the nearest existing directory is %s",
+		sel.manifest.warn(fmt.Sprintf("path %q matches no file in %s; the nearest existing directory is %s",
 			p.text, plan.ProjectDir, strings.TrimSuffix(plan.ProjectDir+"/"+nearest, "/")))
 	}
 	return nil
@@ -272,6 +275,7 @@ func (m *Manifest) list(dir string, items []*item) {
 			f.Type = typeFile
 			m.Size += it.size
 		}
+		m.Disk += it.disk
 		m.Files = append(m.Files, f)
 		m.list(f.Path, it.children)
 	}

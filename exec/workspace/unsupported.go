@@ -36,6 +36,9 @@ func (*Workspace) Mount([]string) error { return errUnsupported }
 // Collect returns an error: workspaces need Linux.
 func (*Workspace) Collect(Patterns, string) (*Manifest, error) { return nil, errUnsupported }
 
+// Unchanged returns an error: workspaces need Linux.
+func (*Workspace) Unchanged(Patterns, string) (bool, error) { return false, errUnsupported }
+
 // Close does nothing.
 func (*Workspace) Close() error { return nil }
 

@@ -144,6 +144,15 @@ func (s *stack) close() {
 // entries returns the merged directory, sorted by name. whiteouts is set if a
 // layer holds marks of a deletion, which are no entries.
 func (s *stack) entries() (list []entry, whiteouts bool, err error) {
+	list, err = s.merged()
+	names := len(list)
+	list = slices.DeleteFunc(list, func(e entry) bool { return len(e.layers) == 0 })
+	return list, len(list) < names, err
+}
+
+// merged returns what entries does, and the marks of a deletion as entries in no
+// layer.
+func (s *stack) merged() (list []entry, err error) {
 	index := map[string]int{}
 	for i, d := range s.dirs {
 		err := readDir(d.fd, func(name string, typ uint8) error {
@@ -158,13 +167,11 @@ func (s *stack) entries() (list []entry, whiteouts bool, err error) {
 			return nil
 		})
 		if err != nil && !vanished(err) {
-			return nil, false, fmt.Errorf("read directory %q of %s: %w", s.path, d.layer.path, err)
+			return nil, fmt.Errorf("read directory %q of %s: %w", s.path, d.layer.path, err)
 		}
 	}
-	names := len(list)
-	list = slices.DeleteFunc(list, func(e entry) bool { return len(e.layers) == 0 })
 	slices.SortFunc(list, func(a, b entry) int { return cmp.Compare(a.name, b.name) })
-	return list, len(list) < names, nil
+	return list, nil
 }
 
 // merge brings a name found in s.dirs[i] together with what higher layers have

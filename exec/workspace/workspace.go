@@ -10,6 +10,7 @@
 // workspace_linux.go are the life of a workspace; overlay_linux.go talks to the
 // kernel; view_linux.go reads the layers as the kernel would merge them;
 // select_linux.go, store_linux.go and transfer_linux.go collect artifacts;
+// unchanged_linux.go tells whether there is anything new to collect;
 // remove_linux.go and unmount_linux.go clear up after hostile jobs.
 package workspace
 
@@ -56,6 +57,9 @@ type Manifest struct {
 	Files []File `json:"files"`
 	// Size is the sum of the files' sizes in bytes.
 	Size int64 `json:"size"`
+	// Disk is what files and directories take of the disk, in bytes: holes count as
+	// nothing, and of several names of one file each as the whole.
+	Disk int64 `json:"-"`
 	// Warnings are for the job's log: a pattern without match, a skipped device.
 	Warnings []string `json:"warnings,omitempty"`
 }
