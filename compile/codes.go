@@ -45,12 +45,18 @@ const (
 	codeEnvironment    = "CIC3041" // an environment's name, address or tier is wrong once expanded
 	codeCachePolicy    = "CIC3045" // a cache policy is none once expanded
 	codeSameCache      = "CIC3046" // two caches of a job have one key (warning)
+	codeSecretProvider = "CIC3051" // the value of a secret must be given (warning)
+	codeSecretVariable = "CIC3052" // a variable is a secret too (warning)
 
 	// The plan.
 
 	codePlan     = "CIC4001" // the plan breaks its own rules
 	codeOption   = "CIC4002" // an option of the compiler has a wrong value
 	codePlanSize = "CIC4003" // the plan is larger than can be read again
+
+	// Policy.
+
+	codeCredential = "CIC5001" // a text looks like a credential (warning)
 )
 
 // CodeNoJobs is the code of the one error that means: the pipeline is valid,

@@ -56,6 +56,7 @@ func Compile(o Options) (*Result, syntax.ErrorList) {
 	env := pass(&found, func() (*environment, syntax.ErrorList) { return newEnvironment(o) })
 	root := pass(&found, func() (*syntax.Node, syntax.ErrorList) { return syntax.Parse(o.Source, o.Data) })
 	root = pass(&found, func() (*syntax.Node, syntax.ErrorList) { return resolve.Resolve(root) })
+	pass(&found, func() (struct{}, syntax.ErrorList) { return warnCredentials(root, env.source) })
 	pipe := pass(&found, func() (*pipeline.Pipeline, syntax.ErrorList) { return pipeline.Decode(root) })
 	chosen := pass(&found, func() (*selection, syntax.ErrorList) { return selectJobs(pipe, env) })
 	edges := pass(&found, func() (*graph, syntax.ErrorList) { return newGraph(pipe, chosen) })

@@ -18,12 +18,12 @@ const module = "github.com/cic-ci/cic/"
 var layering = map[string][]string{
 	"plan":             {},
 	"credential":       {},
-	"compile/syntax":   {},
+	"compile/syntax":   {"credential"},
 	"compile/expr":     {},
 	"compile/script":   {},
 	"compile/resolve":  {"compile/syntax"},
 	"compile/pipeline": {"compile/syntax"},
-	"compile":          {"compile/expr", "compile/pipeline", "compile/resolve", "compile/script", "compile/syntax", "plan"},
+	"compile":          {"compile/expr", "compile/pipeline", "compile/resolve", "compile/script", "compile/syntax", "credential", "plan"},
 	"exec/workspace":   {"plan"},
 	"exec/cachestore":  {"exec/workspace"}, // which removes what hostile jobs have made
 	"exec/mask":        {"credential"},

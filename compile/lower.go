@@ -81,6 +81,8 @@ type lowering struct {
 	imageless []*pipeline.Job
 	// reporting are the jobs with a dotenv report, in plan order.
 	reporting []*node
+	// told are the secrets of which was said that they must be given.
+	told map[string]bool
 	// size is what the jobs' variables and inputs take once encoded, in bytes: what
 	// grows with the square of a pipeline, every job having every top-level variable,
 	// every job of a chain the artifacts of all before it.
@@ -132,6 +134,7 @@ func (l *lowering) job(g *graph, n *node, predefined *plan.Variables) plan.Job {
 	}
 	out.DotenvFrom = l.dotenvSources(n)
 	l.texts(&out, j, predefined)
+	l.secrets(&out, j)
 	l.request(&out, j)
 	return out
 }

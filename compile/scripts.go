@@ -173,17 +173,20 @@ func (l *lowered) collect(programs []program, env *environment) (*Result, syntax
 		} else {
 			job.Script = s
 		}
-		job.Reads = mergeReads(job.Reads, p.result.Reads)
+		job.Reads = mergeReads(job, p.result.Reads)
 		res.Scripts[p.path] = p.result.Text
 		res.Map.Scripts[p.path] = mapLines(p, res.Map, files)
 	}
 	return res, diags.list
 }
 
-// mergeReads adds the names that a program reads, run-time ones aside; sorted.
-func mergeReads(reads, more []string) []string {
+// mergeReads adds the names that a program of the job reads, run-time ones and
+// secrets aside; sorted.
+func mergeReads(job *plan.Job, more []string) []string {
+	reads := job.Reads
 	for _, name := range more {
-		if !plan.RuntimeVariable(name) {
+		secret := slices.ContainsFunc(job.Secrets, func(s plan.Secret) bool { return s.Name == name })
+		if !secret && !plan.RuntimeVariable(name) {
 			reads = append(reads, name)
 		}
 	}

@@ -70,9 +70,36 @@ func shapes() []Shape {
 	return all
 }
 
-// Find returns the kind and place of the first token in a text: text[start:end].
-// The name is empty if there is none.
+// least is the length of the shortest token.
+var least = func() int {
+	n := len(Shapes[0].Prefix) + Shapes[0].Min
+	for _, s := range Shapes {
+		n = min(n, len(s.Prefix)+s.Min)
+	}
+	return n
+}()
+
+// Find returns the first token in a text, text[start:end]. The name is empty if
+// there is none.
 func Find(text string) (name string, start, end int) {
+	// Most texts have no word that is long enough.
+	for i := 0; i < len(text); i++ {
+		from := i
+		for i < len(text) && dotted[text[i]] {
+			i++
+		}
+		if i-from < least {
+			continue
+		}
+		if name, start, end = findIn(text[from:i]); name != "" {
+			return name, from + start, from + end
+		}
+	}
+	return "", 0, 0
+}
+
+// findIn is Find for a text whose bytes all can stand in a token.
+func findIn(text string) (name string, start, end int) {
 	for i := range Shapes {
 		s := &Shapes[i]
 		for from := 0; ; {
@@ -86,8 +113,10 @@ func Find(text string) (name string, start, end int) {
 			for stop < len(text) && s.Follows[text[stop]] {
 				stop++
 			}
-			if stop-from >= s.Min && (name == "" || at < start) {
-				name, start, end = s.Name, at, stop
+			if stop-from >= s.Min {
+				if name == "" || at < start {
+					name, start, end = s.Name, at, stop
+				}
 				break
 			}
 		}

@@ -27,6 +27,7 @@ func Show(w io.Writer, p *Plan) error {
 	}
 	fmt.Fprintf(&b, "%s in %s\n", count(len(p.Jobs), "job"), count(len(p.Batches), "batch"))
 	showBatches(&b, p)
+	showSecrets(&b, p.Jobs)
 	showExcluded(&b, p.Excluded)
 	if len(p.Warnings) > 0 {
 		b.WriteString("\nWarnings\n")
@@ -127,6 +128,40 @@ func needed(needs []Need) string {
 		names = append(names, fmt.Sprintf("%d more", more))
 	}
 	return strings.Join(names, ", ")
+}
+
+// showSecrets tells which jobs need which secrets, and which names they read that
+// nothing defines, so that a secret of that name would reach them.
+func showSecrets(b *bytes.Buffer, jobs []Job) {
+	var needed, read table
+	for i := range jobs {
+		j := &jobs[i]
+		var names []string
+		for _, s := range j.Secrets {
+			if s.File {
+				s.Name += " (a file)"
+			}
+			names = append(names, s.Name)
+		}
+		if len(names) > 0 {
+			needed.add(j.Name, strings.Join(names, ", "))
+		}
+		if len(j.Reads) > 0 {
+			read.add(j.Name, strings.Join(j.Reads, ", "))
+		}
+	}
+	for _, section := range []struct {
+		heading string
+		rows    table
+	}{
+		{"Secrets that must be given", needed},
+		{"Variables that are not set here, and can be given as secrets", read},
+	} {
+		if len(section.rows.rows) > 0 {
+			fmt.Fprintf(b, "\n%s\n", section.heading)
+			section.rows.write(b)
+		}
+	}
 }
 
 func showExcluded(b *bytes.Buffer, excluded []Excluded) {

@@ -29,6 +29,12 @@ Batch 2
 Batch 3
   deploy                deploy  alpine:3.20  manual, may fail
 
+Secrets that must be given
+  test: [3.11, sqlite]  KEY (a file), TOKEN
+
+Variables that are not set here, and can be given as secrets
+  test: [3.11, sqlite]  EDITOR, HOME
+
 Excluded
   nightly  test  rules: no rule matched: if: $CI_PIPELINE_SOURCE == "schedule"
 

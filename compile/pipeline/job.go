@@ -159,6 +159,8 @@ func (d *decoder) jobKeyword(j *draft, key, value *syntax.Node) {
 		j.Services = d.services(value)
 	case "variables":
 		j.Variables = d.variables(value, what, inJobVariable)
+	case "secrets":
+		j.Secrets = d.secrets(value)
 	case "script":
 		j.Script = d.commands(value, what)
 		if len(j.Script) == 0 {

@@ -24,6 +24,12 @@ const (
 	inParallel                         // parallel
 	inEnvironment                      // environment
 	inCoverageReport                   // artifacts:reports:coverage_report
+	inSecret                           // secrets:NAME
+	inVault                            // secrets:NAME:vault
+	inVaultEngine                      // secrets:NAME:vault:engine
+	inCloudSecret                      // secrets:NAME:gcp_secret_manager, azure_key_vault
+	inAWSSecret                        // secrets:NAME:aws_secrets_manager
+	inManagedSecret                    // secrets:NAME:gitlab_secrets_manager
 	scopeEnd
 )
 
@@ -85,7 +91,7 @@ var keywords = []keyword{
 	{name: "hooks", refused: inherited, instead: `use "before_script"`},
 	{name: "id_tokens", refused: inherited},
 	{name: "identity", refused: inherited},
-	{name: "secrets", refused: inJob},
+	{name: "secrets", done: inJob},
 	{name: "environment", done: inJob},
 	{name: "resource_group", refused: inJob},
 	{name: "release", refused: inJob},
@@ -102,7 +108,7 @@ var keywords = []keyword{
 	{name: "expand", done: inVariable | inJobVariable},
 
 	// image and services
-	{name: "name", done: inImage | inService | inArtifacts | inEnvironment},
+	{name: "name", done: inImage | inService | inArtifacts | inEnvironment | inVaultEngine | inCloudSecret | inManagedSecret},
 	{name: "alias", done: inService},
 	{name: "entrypoint", done: inImage | inService},
 	{name: "command", done: inService},
@@ -144,7 +150,25 @@ var keywords = []keyword{
 	{name: "fallback_keys", done: inCache},
 
 	{name: "coverage_format", done: inCoverageReport},
-	{name: "path", done: inCoverageReport},
+	{name: "path", done: inCoverageReport | inVault | inVaultEngine},
+
+	// secrets
+	{name: "vault", done: inSecret},
+	{name: "gcp_secret_manager", done: inSecret},
+	{name: "azure_key_vault", done: inSecret},
+	{name: "aws_secrets_manager", done: inSecret},
+	{name: "gitlab_secrets_manager", done: inSecret},
+	{name: "file", done: inSecret},
+	{name: "token", done: inSecret},
+	{name: "engine", done: inVault},
+	{name: "field", done: inVault | inAWSSecret},
+	{name: "version", done: inCloudSecret},
+	{name: "secret_id", done: inAWSSecret},
+	{name: "version_id", done: inAWSSecret},
+	{name: "version_stage", done: inAWSSecret},
+	{name: "region", done: inAWSSecret},
+	{name: "role_arn", done: inAWSSecret},
+	{name: "role_session_name", done: inAWSSecret},
 
 	// environment
 	{name: "url", done: inEnvironment},

@@ -20,6 +20,7 @@ func TestKeywordsAreHandled(t *testing.T) {
 		return &syntax.Node{Kind: syntax.Sequence, Pos: pos, Items: []*syntax.Node{n}}
 	}
 	inJobAs := func(key string, value *syntax.Node) *syntax.Node { return mapping("j", mapping(key, value)) }
+	inSecretAs := func(n *syntax.Node) *syntax.Node { return inJobAs("secrets", mapping("A", n)) }
 	places := map[scope]func(*syntax.Node) *syntax.Node{
 		inPipeline:    func(n *syntax.Node) *syntax.Node { return n },
 		inDefault:     func(n *syntax.Node) *syntax.Node { return mapping("default", n) },
@@ -40,8 +41,14 @@ func TestKeywordsAreHandled(t *testing.T) {
 		inCoverageReport: func(n *syntax.Node) *syntax.Node {
 			return inJobAs("artifacts", mapping("reports", mapping("coverage_report", n)))
 		},
-		inEnvironment: func(n *syntax.Node) *syntax.Node { return inJobAs("environment", n) },
-		inParallel:    func(n *syntax.Node) *syntax.Node { return inJobAs("parallel", n) },
+		inEnvironment:   func(n *syntax.Node) *syntax.Node { return inJobAs("environment", n) },
+		inParallel:      func(n *syntax.Node) *syntax.Node { return inJobAs("parallel", n) },
+		inSecret:        func(n *syntax.Node) *syntax.Node { return inSecretAs(n) },
+		inVault:         func(n *syntax.Node) *syntax.Node { return inSecretAs(mapping("vault", n)) },
+		inVaultEngine:   func(n *syntax.Node) *syntax.Node { return inSecretAs(mapping("vault", mapping("engine", n))) },
+		inCloudSecret:   func(n *syntax.Node) *syntax.Node { return inSecretAs(mapping("azure_key_vault", n)) },
+		inAWSSecret:     func(n *syntax.Node) *syntax.Node { return inSecretAs(mapping("aws_secrets_manager", n)) },
+		inManagedSecret: func(n *syntax.Node) *syntax.Node { return inSecretAs(mapping("gitlab_secrets_manager", n)) },
 	}
 	for s := scope(1); s < scopeEnd; s <<= 1 {
 		for _, name := range vocabularies[s].names {

@@ -66,6 +66,7 @@ type Job struct {
 	// Dependencies is nil if not specified; empty means: download nothing.
 	Dependencies *[]Text
 
+	Secrets     []Secret
 	Artifacts   *Artifacts
 	Caches      []Cache
 	Retry       *Retry
@@ -104,6 +105,16 @@ type Service struct {
 	Alias     []string
 	Command   []string
 	Variables []Variable
+}
+
+// Secret is an entry of secrets.
+type Secret struct {
+	Name string
+	// File: the variable holds the path of a file with the value.
+	File bool
+	// Provider is where a server would find the value.
+	Provider string
+	Pos      syntax.Pos // of the name
 }
 
 // Rule is one entry of rules.

@@ -157,15 +157,15 @@ func path(what, key string) string {
 // require reports that a mapping has no value for a keyword that it needs. One
 // with an unknown key is passed over: that key may well be the one, misspelt.
 func (d *decoder) require(n *syntax.Node, s scope, what, name string) {
-	if specified(n.Get(name)) {
+	if specified(n.Get(name)) || hasUnknown(n, s) {
 		return
 	}
-	for _, p := range n.Pairs {
-		if vocabularies[s].known[p.Key.Value] == nil {
-			return
-		}
-	}
 	d.fail(CodeMissing, n, "%s must have %q", subject(what), name)
+}
+
+// hasUnknown reports whether a mapping has a key that its place does not know.
+func hasUnknown(n *syntax.Node, s scope) bool {
+	return slices.ContainsFunc(n.Pairs, func(p syntax.Pair) bool { return vocabularies[s].known[p.Key.Value] == nil })
 }
 
 func (d *decoder) unknownKeyword(key *syntax.Node, s scope, what string) {

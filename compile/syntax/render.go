@@ -7,6 +7,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"github.com/cic-ci/cic/credential"
 )
 
 // RenderOptions control [ErrorList.Render].
@@ -167,6 +169,19 @@ func (r *renderer) remark(gutter int, excerptAbove bool, name, msg string) bool 
 	return false
 }
 
+// withoutCredentials hides access tokens: what is printed often ends up in a log
+// that more people read than the file.
+func withoutCredentials(line string) string {
+	for {
+		name, start, end := credential.Find(line)
+		if name == "" {
+			return line
+		}
+		const shown = 4 // of the prefix, as a hint
+		line = line[:start+shown] + strings.Repeat("*", end-start-shown) + line[end:]
+	}
+}
+
 // excerpt prints the line at pos with carets under length characters, and
 // reports whether it could.
 func (r *renderer) excerpt(gutter int, pos Pos, length int, label, style string) bool {
@@ -179,7 +194,7 @@ func (r *renderer) excerpt(gutter int, pos Pos, length int, label, style string)
 	if !pos.IsValid() || pos.Line > len(lines) {
 		return false
 	}
-	text, indent, carets := excerptLine(lines[pos.Line-1], pos.Col, length)
+	text, indent, carets := excerptLine(withoutCredentials(lines[pos.Line-1]), pos.Col, length)
 	mark := strings.Repeat(" ", indent) + r.styled(style, strings.TrimRight(strings.Repeat("^", carets)+" "+visible(label), " "))
 	fmt.Fprintf(&r.out, "%*s|\n", gutter, "")
 	fmt.Fprintln(&r.out, strings.TrimRight(fmt.Sprintf("%*d | %s", gutter-1, pos.Line, text), " "))
