@@ -23,9 +23,16 @@ func execCommand() *cli.Command {
 		ArgsUsage: "PLAN [JOB...]",
 		Description: "PLAN is a plan.json or the directory that holds it. With JOB, those jobs and what they\n" +
 			"need. The first Ctrl-C stops the jobs in order, the second kills them.\n\n" +
-			"Example:\n   cic exec plan\n   cic exec plan unit-tests --image 'python:*=host'",
-		Flags: append([]cli.Flag{projectFlag()}, execFlags()...),
+			"--resume starts a new run of an earlier run's plan, with the flags of that run.\n\n" +
+			"Example:\n   cic exec plan\n   cic exec plan unit-tests --image 'python:*=host'\n   cic exec --resume last",
+		Flags: slices.Concat([]cli.Flag{projectFlag()}, resumeFlags(), execFlags()),
 		Action: func(c *cli.Context) error {
+			if c.IsSet("resume") {
+				return resumeRun(c)
+			}
+			if c.Bool("failed") {
+				return usage("--failed needs --resume RUN")
+			}
 			if !c.Args().Present() {
 				return usage("exec takes PLAN and perhaps JOBs")
 			}
@@ -38,7 +45,7 @@ func execCommand() *cli.Command {
 				return fail(exitInvalid, err)
 			}
 			return withRun(c, p, func(dir *exec.RunDir) error {
-				return execute(c, p, dir, d.Plan, d.Script, c.Args().Tail())
+				return execute(c, p, dir, request{plan: d.Plan, scripts: d.Script, sourceMap: d.Map, names: c.Args().Tail()})
 			})
 		},
 	}
@@ -117,8 +124,18 @@ func checkExecFlags(c *cli.Context) error {
 	return err
 }
 
-// execute runs a plan and prints the run. names select jobs; none means all.
-func execute(c *cli.Context, p *project, dir *exec.RunDir, pl *plan.Plan, scripts func(plan.Script) ([]byte, error), names []string) error {
+// request is what to run.
+type request struct {
+	plan      *plan.Plan
+	scripts   func(plan.Script) ([]byte, error)
+	sourceMap *plan.SourceMap // may be nil
+	names     []string        // of jobs; none means all
+	resume    *exec.Record    // the run to go on with, nil for none
+}
+
+// execute runs a plan and prints the run.
+func execute(c *cli.Context, p *project, dir *exec.RunDir, r request) error {
+	pl, scripts, names := r.plan, r.scripts, r.names
 	granted, err := resolveGrants(c, pl)
 	if err != nil {
 		return err
@@ -135,6 +152,18 @@ func execute(c *cli.Context, p *project, dir *exec.RunDir, pl *plan.Plan, script
 		if pl, err = exec.Select(pl, names); err != nil {
 			return usage("%v", err)
 		}
+	}
+	var done *exec.Earlier
+	if r.resume != nil {
+		if done, pl, err = earlier(c, r.resume, pl); err != nil {
+			return err
+		}
+	}
+	if r.plan = pl; dir != nil {
+		if err := errors.Join(keepPlan(dir, &r), recordLaunch(c, p, dir)); err != nil {
+			return err
+		}
+		scripts = r.scripts
 	}
 	// Before containerd is started.
 	if err := exec.CheckPolicy(pl, granted); err != nil {
@@ -164,6 +193,7 @@ func execute(c *cli.Context, p *project, dir *exec.RunDir, pl *plan.Plan, script
 		RunDir:    dir,
 		Kill:      kill,
 		Observer:  shown.Observe,
+		Resume:    done,
 	}
 	var result *exec.Result
 	if dir == nil {

@@ -34,17 +34,7 @@ func runCommand() *cli.Command {
 				return err
 			}
 			return withRun(c, p, func(dir *exec.RunDir) error {
-				if dir == nil {
-					return execute(c, p, nil, result.Plan, inMemory(result.Scripts), jobs)
-				}
-				if err := plan.WriteDir(dir.PlanDir(), result.Plan, result.Scripts, result.Map); err != nil {
-					return fail(exitSystem, err)
-				}
-				d, err := plan.ReadDir(dir.PlanDir())
-				if err != nil {
-					return planError(err)
-				}
-				return execute(c, p, dir, d.Plan, d.Script, jobs)
+				return execute(c, p, dir, request{plan: result.Plan, scripts: inMemory(result.Scripts), sourceMap: result.Map, names: jobs})
 			})
 		},
 	}

@@ -85,6 +85,7 @@ func (w *worker) image() string {
 // main is the worker's goroutine.
 func (w *worker) main() {
 	var setupErr error
+	var recorded <-chan error
 	if !w.late() {
 		setupErr = guard(w.prepare)
 	}
@@ -96,9 +97,14 @@ func (w *worker) main() {
 			fail(res, err)
 		}
 		w.r.Secrets.hide(res)
+		// The loop may change its result, and nobody waits for the record.
+		recorded = w.recordOutputs(res.Status)
 		w.r.messages <- message{job: w.index, result: res, left: w.left, crash: isPanic(err) || isPanic(setupErr)}
 	}
 	err := guard(w.cleanup)
+	if recorded != nil {
+		err = errors.Join(err, <-recorded)
+	}
 	if !ok && isPanic(setupErr) {
 		err = errors.Join(setupErr, err) // it would be told nowhere else
 	}

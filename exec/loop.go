@@ -16,12 +16,17 @@ func (r *run) dispatch() {
 		if !ok {
 			break
 		}
-		r.launch(i)
+		if !r.finishAdopted(i) {
+			r.launch(i)
+		}
 	}
 	for r.stopped == "" && r.sched.Running()+r.prepared < r.Jobs && r.live < 2*r.Jobs {
 		i, ok := r.sched.Soon()
 		if !ok {
 			break
+		}
+		if r.wasDone(i) {
+			continue
 		}
 		r.spawn(i)
 		r.prepared++
@@ -141,19 +146,24 @@ func (r *run) handle(m message) {
 		res.Duration = r.Now().Sub(res.Started)
 		res.Allowed = res.Status != StatusSuccess && failureAllowed(job, res)
 		r.results[m.job] = *res
-		if len(m.left.dotenv) > 0 {
-			r.dotenv[m.job] = m.left.dotenv
-		}
-		if m.left.artifacts {
-			at, _ := r.producer(m.job)
-			r.producers = slices.Insert(r.producers, at, producer{m.job, r.RunDir.ArtifactsDir(jobID(job))})
-		}
+		r.leave(m.job, m.left)
 		r.sched.Finish(m.job, res.Status, res.Allowed)
 		r.emitFinished(m.job)
 	}
 	if m.crash {
 		r.stop("the executor has a defect, and the run was given up")
 		r.cancel(errors.New("a worker panicked"))
+	}
+}
+
+// leave notes what a job left for others.
+func (r *run) leave(i int, left leftover) {
+	if len(left.dotenv) > 0 {
+		r.dotenv[i] = left.dotenv
+	}
+	if left.artifacts {
+		at, _ := r.producer(i)
+		r.producers = slices.Insert(r.producers, at, producer{i, r.RunDir.ArtifactsDir(jobID(&r.plan.Jobs[i]))})
 	}
 }
 

@@ -31,6 +31,8 @@ type JobResult struct {
 	Help  string `json:"help,omitempty"`
 	// Reason says why the job was not run.
 	Reason string `json:"reason,omitempty"`
+	// Reused is the run whose result this is: the job was done there, not again.
+	Reused string `json:"reused,omitempty"`
 	// Started is zero for a job that was not run.
 	Started time.Time `json:"started,omitzero"`
 	// Duration is by the monotonic clock, in nanoseconds.

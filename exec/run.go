@@ -43,6 +43,8 @@ type Executor struct {
 	// Limits bound every job: a job without a limit of its own has these, and none
 	// has more. Zero means no bound, and [DefaultPIDs] for processes.
 	Limits plan.Resources
+	// Resume is what an earlier run of the plan did, nil for a run from the beginning.
+	Resume *Earlier
 	// Kill, when closed, ends everything at once: no grace, no after_script, no artifacts.
 	Kill <-chan struct{}
 }
@@ -68,7 +70,8 @@ type run struct {
 	results   []JobResult
 	producers []producer // ascending
 	dotenv    map[int][]variable
-	stopped   string // why no more jobs are started, empty while they are
+	adopted   []*adopted // by job, nil while none is
+	stopped   string     // why no more jobs are started, empty while they are
 	result    Result
 	err       error
 
@@ -96,6 +99,10 @@ func (e *Executor) Run(ctx context.Context, p *plan.Plan, scripts func(plan.Scri
 		}
 	}
 	var err error
+	if e.Resume != nil {
+		p = e.Resume.resumed(p)
+		r.plan = p
+	}
 	if r.sched, err = NewSchedule(p); err != nil {
 		return nil, err
 	}
@@ -106,6 +113,9 @@ func (e *Executor) Run(ctx context.Context, p *plan.Plan, scripts func(plan.Scri
 	r.results = make([]JobResult, len(p.Jobs))
 	for i := range p.Jobs {
 		r.results[i] = JobResult{Name: p.Jobs[i].Name, Stage: p.Jobs[i].Stage}
+	}
+	if err := r.adoptAll(); err != nil {
+		return nil, err
 	}
 	if r.Observer != nil {
 		r.observer = newPump(func(events []Event) {

@@ -138,6 +138,8 @@ func (v *TextView) runStarted(e *Event) {
 func (v *TextView) jobFinished(e *Event) {
 	res := e.Result
 	switch {
+	case res.Reused != "":
+		v.job(e, v.paint(dim, "✓ "+DisplayName(res.Reason)))
 	case e.Status == StatusSuccess:
 		v.job(e, v.paint(green, fmt.Sprintf("✓ Job completed successfully (%.1fs)", e.Seconds)))
 	case e.Status == StatusFailed:
@@ -176,10 +178,11 @@ func (v *TextView) runFinished(r *Result) {
 		}
 	}
 	v.line("  Jobs executed: %d", executed)
+	v.list("Jobs not run again", r.Jobs, func(j *JobResult) bool { return j.Reused != "" })
 	v.list("Failed jobs", r.Jobs, (*JobResult).Failed)
 	v.list("Failed as allowed", r.Jobs, func(j *JobResult) bool { return j.Status == StatusFailed && j.Allowed })
 	for i := range r.Jobs {
-		if j := &r.Jobs[i]; j.Started.IsZero() {
+		if j := &r.Jobs[i]; j.Started.IsZero() && j.Reused == "" {
 			v.line("  %s: %s (%s)", notRun(j.Status), DisplayName(j.Name), DisplayName(j.Reason))
 		}
 	}

@@ -45,5 +45,8 @@ func (*Workspace) Close() error { return nil }
 // Remove removes dir and all that is in it. It is no error if dir does not exist.
 func Remove(dir string) error { return os.RemoveAll(dir) }
 
+// Link returns an error: workspaces need Linux.
+func Link(string, string) error { return errUnsupported }
+
 // UnmountAll does nothing: nothing was mounted.
 func UnmountAll(string) error { return nil }

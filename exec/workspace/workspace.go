@@ -74,6 +74,9 @@ type File struct {
 	Type string `json:"type"`
 	Size int64  `json:"size,omitempty"`
 	Link string `json:"link,omitempty"`
+	// SHA256 is the lower-case hexadecimal digest of a file's content; empty where it
+	// was not asked for.
+	SHA256 string `json:"sha256,omitempty"`
 }
 
 // The values of File.Type.

@@ -258,6 +258,10 @@ func (w *Workspace) Close() error {
 	return nil
 }
 
+// Link makes dst, which must not exist, a second copy of collected artifacts, by
+// hard links: neither must be changed from then on, and either may be removed.
+func Link(src, dst string) error { return mergeLayers([]string{src}, dst) }
+
 // mergeLayers makes dst the merged view of artifact layers, topmost first, by
 // hard links.
 func mergeLayers(layers []string, dst string) error {

@@ -1,0 +1,181 @@
+package cmd
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/cic-ci/cic/exec"
+	"github.com/cic-ci/cic/plan"
+)
+
+func resumeFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "resume", Usage: "go on with `RUN` (an id, the beginning of one, or last) in place of PLAN: jobs that it finished are not run again"},
+		&cli.BoolFlag{Name: "failed", Usage: "with --resume: run only the jobs that failed, and what waited for them"},
+	}
+}
+
+// launchFile is where a run records how it was started, for [resumeRun].
+const launchFile = "launch.json"
+
+// launched is how a run was started.
+type launched struct {
+	// Project is its absolute path.
+	Project string `json:"project"`
+	// Commit is the one that was checked out, empty outside git.
+	Commit string `json:"commit,omitempty"`
+	// Flags are those that were given, of keptFlags.
+	Flags map[string][]string `json:"flags,omitempty"`
+}
+
+// keptFlags are the flags that a run which goes on with another takes from it,
+// unless it is given its own. Grants, secrets and answers to manual jobs are not
+// among them: they are given for one run.
+var keptFlags = []string{
+	"address", "cpus", "disk", "ignore-unsupported", "image", "jobs", "memory", "network", "pids",
+	"service-timeout", "source", "workspace",
+}
+
+// recordLaunch writes launchFile.
+func recordLaunch(c *cli.Context, p *project, dir *exec.RunDir) error {
+	l := launched{Project: p.dir, Commit: p.facts["CI_COMMIT_SHA"], Flags: map[string][]string{}}
+	for _, name := range keptFlags {
+		if !c.IsSet(name) {
+			continue
+		}
+		if list, ok := c.Value(name).(cli.StringSlice); ok {
+			l.Flags[name] = list.Value()
+		} else {
+			l.Flags[name] = []string{fmt.Sprint(c.Value(name))}
+		}
+	}
+	data, err := json.Marshal(l)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir.Dir, launchFile), data, 0o600)
+}
+
+// resumeRun carries out exec --resume: it starts a new run of the plan of an
+// earlier one, which must be over.
+func resumeRun(c *cli.Context) error {
+	state, err := stateDir(c)
+	if err != nil {
+		return err
+	}
+	id, err := findRun(state, c.String("resume"))
+	if err != nil {
+		return err
+	}
+	record, err := exec.ReadRun(state, id)
+	if err != nil {
+		return fail(exitSystem, err)
+	}
+	if record.Status == exec.StatusRunning {
+		return &exitError{code: exitSystem, err: fmt.Errorf("run %s is not over yet", id)}
+	}
+	d, err := plan.ReadDir(filepath.Join(record.Dir, "plan"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return &exitError{code: exitInvalid, err: fmt.Errorf("run %s has not kept its plan: it ended before it began", id)}
+	} else if err != nil {
+		return planError(err)
+	}
+	l, err := relaunch(c, record)
+	if err != nil {
+		return err
+	}
+	p, err := openProject(c.Context, l.Project)
+	if err != nil {
+		return fail(exitInvalid, err)
+	}
+	if now := p.facts["CI_COMMIT_SHA"]; now != l.Commit {
+		warner(c.App.ErrWriter)(fmt.Sprintf("the project is at %s, and was at %s in run %s: finished jobs are not run again all the same",
+			commitText(now), commitText(l.Commit), id))
+	}
+	return withRun(c, p, func(dir *exec.RunDir) error {
+		return execute(c, p, dir, request{plan: d.Plan, scripts: d.Script, sourceMap: d.Map, names: c.Args().Slice(), resume: record})
+	})
+}
+
+func commitText(sha string) string {
+	if len(sha) < 8 {
+		return "no commit"
+	}
+	return "commit " + sha[:8]
+}
+
+// relaunch reads how a run was started and sets the flags that this one takes
+// from it.
+func relaunch(c *cli.Context, record *exec.Record) (*launched, error) {
+	data, err := os.ReadFile(filepath.Join(record.Dir, launchFile))
+	var l launched
+	if err == nil {
+		err = json.Unmarshal(data, &l)
+	}
+	if err != nil {
+		return nil, fail(exitSystem, fmt.Errorf("how run %s was started: %w", record.ID, err))
+	}
+	for _, name := range keptFlags {
+		if c.IsSet(name) {
+			continue
+		}
+		for _, value := range l.Flags[name] {
+			if err := c.Set(name, value); err != nil {
+				return nil, fail(exitSystem, fmt.Errorf("--%s %s of run %s: %w", name, value, record.ID, err))
+			}
+		}
+	}
+	if c.IsSet("project") {
+		l.Project = c.String("project")
+	}
+	return &l, nil
+}
+
+// earlier reads what the run to go on with has done, and with --failed narrows
+// the plan to what is to be done again.
+func earlier(c *cli.Context, record *exec.Record, pl *plan.Plan) (*exec.Earlier, *plan.Plan, error) {
+	done, notes, err := exec.Resume(record, pl)
+	if err != nil {
+		return nil, nil, fail(exitSystem, err)
+	}
+	if c.Bool("failed") {
+		if pl, err = done.Retry(pl); errors.Is(err, exec.ErrNothingFailed) {
+			return nil, nil, &exitError{code: exitUsage, err: fmt.Errorf("run %s: %w", record.ID, err), help: "without --failed, everything that is not done is run"}
+		} else if err != nil {
+			return nil, nil, fail(exitInvalid, err)
+		}
+	}
+	for _, note := range notes {
+		fmt.Fprintf(c.App.ErrWriter, "cic: note: %s\n", note)
+	}
+	return done, pl, nil
+}
+
+// keepPlan writes the plan that runs into the run's directory.
+func keepPlan(dir *exec.RunDir, r *request) error {
+	scripts := map[string][]byte{}
+	for i := range r.plan.Jobs {
+		j := &r.plan.Jobs[i]
+		for _, s := range []*plan.Script{&j.Script, j.AfterScript} {
+			if s == nil {
+				continue
+			}
+			body, err := r.scripts(*s)
+			if err != nil {
+				return execError(err)
+			}
+			scripts[s.Path] = body
+		}
+	}
+	if err := plan.WriteDir(dir.PlanDir(), r.plan, scripts, r.sourceMap); err != nil {
+		return fail(exitSystem, err)
+	}
+	r.scripts = inMemory(scripts)
+	return nil
+}
