@@ -66,11 +66,11 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if err == nil {
 		err = app.RunContext(ctx, args)
 	}
-	return report(stderr, err)
+	return printError(stderr, err)
 }
 
-// report prints an error, if it has not been printed yet, and returns the code.
-func report(stderr io.Writer, err error) int {
+// printError prints an error, if it has not been printed yet, and returns the code.
+func printError(stderr io.Writer, err error) int {
 	if err == nil {
 		return exitOK
 	}
@@ -116,7 +116,7 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 			return cli.ShowAppHelp(c)
 		},
 		OnUsageError:   usageError,
-		ExitErrHandler: func(*cli.Context, error) {}, // report does it
+		ExitErrHandler: func(*cli.Context, error) {}, // printError does it
 	}
 	settle(app.Commands)
 	return app

@@ -60,7 +60,7 @@ func execFlags() []cli.Flag {
 		&cli.StringFlag{Name: "network", Value: "host", Usage: "host: the machine's network; none: loopback only"},
 		&cli.BoolFlag{Name: "ignore-unsupported", Usage: "warn about what cannot be carried out yet, and go on without it"},
 		&cli.BoolFlag{Name: "dry-run", Usage: "run nothing; print what would run, in order"},
-	}, viewFlags(), cacheFlags(), grantFlags(), secretFlags(), runtimeFlags())
+	}, viewFlags(), reportFlags(), cacheFlags(), grantFlags(), secretFlags(), runtimeFlags())
 }
 
 // withRun calls do with the directory of a new run, nil for a dry run.
@@ -205,7 +205,9 @@ func execute(c *cli.Context, p *project, dir *exec.RunDir, r request) error {
 	select {
 	case <-kill: // the views may still be at work
 	default:
-		shown.close(c)
+		if reportErr := shown.close(c, pl, dir, result); reportErr != nil {
+			err = errors.Join(err, reportErr)
+		}
 	}
 	if code, ok := signalCode(ctx, result, err); ok {
 		return &exitError{code: code, err: unlessCanceled(err)}

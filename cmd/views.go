@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/cic-ci/cic/exec"
+	"github.com/cic-ci/cic/plan"
 )
 
 // viewFlags say how a run is shown while it runs.
@@ -36,6 +37,9 @@ type views struct {
 	events *exec.EventWriter
 	file   *os.File // of the events, if they go to one
 	stderr io.Writer
+	// reports are written when the run is over, which began at started.
+	reports reports
+	started time.Time
 }
 
 // openViews makes the views that the flags ask for. With a live one, the app's
@@ -53,6 +57,10 @@ func openViews(c *cli.Context) (*views, error) {
 			return nil, fail(exitSystem, fmt.Errorf("--events: %w", err))
 		}
 		v.events = exec.NewEventWriter(v.file)
+	}
+	var err error
+	if v.reports, err = openReports(c); err != nil {
+		return nil, err
 	}
 	colour := colorTerminal(out)
 	if wantsLive(c.String("progress"), out) {
@@ -77,6 +85,9 @@ func wantsLive(progress string, out io.Writer) bool {
 
 // Observe is an [exec.Executor.Observer].
 func (v *views) Observe(e exec.Event) {
+	if e.Type == exec.EventRunStarted {
+		v.started = e.Time
+	}
 	if v.events != nil {
 		v.events.Observe(e)
 	}
@@ -86,10 +97,11 @@ func (v *views) Observe(e exec.Event) {
 	v.text.Observe(e)
 }
 
-// close ends the views, which nothing is shown by any more, and warns of what
-// could not be shown. A reader that has seen enough (cic exec plan | head) is no
-// trouble.
-func (v *views) close(c *cli.Context) {
+// close ends the views, which nothing is shown by any more, and writes the
+// reports. What could not be shown is worth a warning, but a reader that has seen
+// enough (cic exec plan | head) is no trouble; a report that could not be written
+// is an error.
+func (v *views) close(c *cli.Context, pl *plan.Plan, dir *exec.RunDir, result *exec.Result) error {
 	errs := []error{v.text.Err()}
 	if v.live != nil {
 		errs = append(errs, v.live.Close())
@@ -106,4 +118,5 @@ func (v *views) close(c *cli.Context) {
 			warner(c.App.ErrWriter)(fmt.Sprintf("not all of the run could be printed: %v", err))
 		}
 	}
+	return v.reports.save(pl, dir, v.started, result)
 }

@@ -44,8 +44,8 @@ type Live struct {
 }
 
 type liveJob struct {
-	name, note string
-	since      time.Time
+	name  string
+	since time.Time
 }
 
 // NewLive returns a view on the terminal w, whose size is asked for whenever it

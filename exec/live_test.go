@@ -11,12 +11,11 @@ import (
 // screen is a terminal that knows what the live view sends: text, line ends, and
 // the two sequences that move and erase. Lines that are too wide are broken.
 type screen struct {
-	t       *testing.T
-	columns int
-	rows    []string
-	row     int
-	col     int
-	size    [2]int
+	t    *testing.T
+	rows []string
+	row  int
+	col  int
+	size [2]int
 }
 
 func (s *screen) Write(p []byte) (int, error) {
