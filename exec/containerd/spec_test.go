@@ -119,6 +119,9 @@ func TestSpecDefaults(t *testing.T) {
 	if !s.Process.NoNewPrivileges || s.Linux.Seccomp == nil || len(s.Linux.MaskedPaths) == 0 || !slices.Contains(s.Linux.ReadonlyPaths, "/proc/sysrq-trigger") {
 		t.Error("not restricted")
 	}
+	if abis := s.Linux.Seccomp.Architectures; len(abis) == 0 || slices.Contains(abis, specs.ArchX32) {
+		t.Errorf("the filter is for the ABIs %v", abis)
+	}
 	var kinds []string
 	for _, ns := range s.Linux.Namespaces {
 		if ns.Path != "" {
