@@ -369,6 +369,9 @@ func (w *worker) collect(res *JobResult) error {
 		}
 	}
 	res.ArtifactBytes = m.Size
+	if a.ExpireIn > 0 {
+		res.ArtifactsExpire = w.r.Now().UTC().Add(time.Duration(a.ExpireIn) * time.Second).Round(0)
+	}
 	if w.left.artifacts = len(m.Files) > 0; w.left.artifacts {
 		w.log.Note(false, "saved %d artifact(s), %s", res.Artifacts, ByteSize(m.Size))
 	}

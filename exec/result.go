@@ -44,6 +44,8 @@ type JobResult struct {
 	// Artifacts is the number of collected files and links; ArtifactBytes their size.
 	Artifacts     int   `json:"artifacts,omitempty"`
 	ArtifactBytes int64 `json:"artifact_bytes,omitempty"`
+	// ArtifactsExpire is when they may be removed; zero for never.
+	ArtifactsExpire time.Time `json:"artifacts_expire,omitzero"`
 	// Reports is the number of collected report files, by kind.
 	Reports map[string]int `json:"reports,omitempty"`
 	// Coverage is what the plan's expression found in the output, in percent.

@@ -203,6 +203,9 @@ func TestTrimRemovesTheLeastRecentlyUsed(t *testing.T) {
 	if n := generations(t, s); n != 0 {
 		t.Errorf("%d generations are left", n)
 	}
+	if left, err := os.ReadDir(s.dir); err != nil || len(left) != 1 {
+		t.Errorf("beside the trash there are %v, %v", left, err)
+	}
 }
 
 func TestNotOnTheDiskWhenTheMachineWentDown(t *testing.T) {

@@ -93,9 +93,7 @@ func (s *Store) list(prune bool) (all []kept, garbage int, err error) {
 		if !prune {
 			continue
 		}
-		// Of a project without caches nothing is left; another process may just make one.
-		err = os.Remove(project)
-		if err != nil && !errors.Is(err, unix.ENOTEMPTY) && !errors.Is(err, fs.ErrNotExist) {
+		if err := removeEmpty(project); err != nil {
 			return nil, 0, err
 		}
 	}
@@ -159,7 +157,17 @@ func (k kept) evict() (gone bool, err error) {
 	}
 	err = workspace.Remove(path)
 	_, pruneErr := k.store.prune(k.keyDir)
-	return true, errors.Join(err, pruneErr)
+	return true, errors.Join(err, pruneErr, removeEmpty(filepath.Dir(k.keyDir)))
+}
+
+// removeEmpty removes the directory of a project without caches. Another process
+// may just make one in it.
+func removeEmpty(project string) error {
+	err := os.Remove(project)
+	if errors.Is(err, unix.ENOTEMPTY) || errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // emptyTrash removes what a process that was killed had thrown away.
