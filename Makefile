@@ -1,6 +1,6 @@
 # Two commands set a fresh Debian or Ubuntu machine up, and install what they
 # need: make demo (a pipeline in containers) and make test (everything).
-.PHONY: build demo test bench fuzz images tools vuln clean
+.PHONY: build demo test bench fuzz images tools test-tools vuln clean
 
 # golden/tools.sh puts a Go there if the machine's is too old.
 export PATH := $(CURDIR)/bin/go/bin:$(PATH)
@@ -21,7 +21,7 @@ bin/cic: tools
 demo: bin/cic
 	SUDO="$(SUDO)" golden/demo/run.sh bin/cic
 
-test: tools images
+test: test-tools images
 	@test -z "$$(gofmt -l .)" || { echo "gofmt would change:"; gofmt -l .; exit 1; }
 	$(GO) vet ./...
 	GOOS=darwin $(GO) vet ./...
@@ -29,7 +29,7 @@ test: tools images
 	$(GO) run $(STATICCHECK) ./...
 	CIC_TEST_IMAGES=$$PWD/bin/images $(GO) test -race -timeout 40m -exec "$(SUDO) env PATH=$$PATH" ./...
 
-bench: tools images
+bench: test-tools images
 	CIC_TEST_IMAGES=$$PWD/bin/images $(SUDO) env "PATH=$$PATH" $(GO) run ./golden/bench
 
 fuzz: tools
@@ -43,6 +43,9 @@ bin/images/python.tar: golden/images/build.sh
 # What the machine must have; installs only what is missing.
 tools:
 	@golden/tools.sh
+
+test-tools:
+	@golden/tools.sh test
 
 vuln:
 	$(GO) run $(GOVULNCHECK) ./...

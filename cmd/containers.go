@@ -20,11 +20,15 @@ import (
 // runtimeFlags say which containerd to use, and which images.
 func runtimeFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "address", EnvVars: []string{"CONTAINERD_ADDRESS"}, Usage: "use the containerd at `SOCKET` (default: the one in cic)"},
+		addressFlag(),
 		&cli.DurationFlag{Name: "idle", Value: 10 * time.Minute, EnvVars: []string{"CIC_IDLE"}, Usage: "keep the containerd in cic ready for the next run for this `DURATION`; 0: end it with this one"},
 		&cli.StringSliceFlag{Name: "image", Usage: "map images, `PATTERN=TARGET`; TARGET is a reference, oci:PATH, docker-archive:FILE, rootfs:DIR or host"},
 		stateFlag(),
 	}
+}
+
+func addressFlag() cli.Flag {
+	return &cli.StringFlag{Name: "address", EnvVars: []string{"CONTAINERD_ADDRESS"}, Usage: "use the containerd at `SOCKET` (default: the one in cic)"}
 }
 
 func stateFlag() cli.Flag {
@@ -66,9 +70,11 @@ func openRuntime(ctx context.Context, c *cli.Context, dir *exec.RunDir) (*contai
 		Address:  c.String("address"),
 		StateDir: state,
 		Idle:     c.Duration("idle"),
-		Network:  c.String("network"),
-		Warn:     warner(c.App.ErrWriter),
-		Progress: func(msg string) { fmt.Fprintf(c.App.ErrWriter, "cic: %s\n", msg) },
+
+		StrictRuntime: c.Bool("strict-runtime"),
+		Network:       c.String("network"),
+		Warn:          warner(c.App.ErrWriter),
+		Progress:      func(msg string) { fmt.Fprintf(c.App.ErrWriter, "cic: %s\n", msg) },
 	}
 	if dir != nil {
 		cfg.RunID, cfg.RunDir = dir.ID, filepath.Join(dir.Dir, "work")

@@ -59,6 +59,7 @@ func execFlags() []cli.Flag {
 		&cli.StringFlag{Name: "source", Value: "clean", Usage: "clean: jobs do not see what git ignores; all: they do"},
 		&cli.StringFlag{Name: "network", Value: "host", Usage: "host: the machine's network; none: loopback only"},
 		&cli.BoolFlag{Name: "ignore-unsupported", Usage: "warn about what cannot be carried out yet, and go on without it"},
+		&cli.BoolFlag{Name: "strict-runtime", Usage: "refuse to run with a containerd, runc or crun that has known security holes"},
 		&cli.BoolFlag{Name: "dry-run", Usage: "run nothing; print what would run, in order"},
 	}, viewFlags(), reportFlags(), cacheFlags(), grantFlags(), secretFlags(), runtimeFlags())
 }

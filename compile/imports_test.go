@@ -31,9 +31,10 @@ var layering = map[string][]string{
 	// The sweep unmounts what a dead run left.
 	"exec/containerd":        {"exec", "exec/containerd/server", "exec/workspace", "plan"},
 	"exec/containerd/server": {},
+	"exec/doctor":            {"exec", "exec/containerd", "exec/workspace"},
 	"schema":                 {"exec", "plan"},
 	"exec/report":            {"exec", "plan"},
-	"cmd":                    {"compile", "compile/syntax", "exec", "exec/cachestore", "exec/containerd", "exec/report", "exec/workspace", "plan", "schema"},
+	"cmd":                    {"compile", "compile/syntax", "exec", "exec/cachestore", "exec/containerd", "exec/doctor", "exec/report", "exec/workspace", "plan", "schema"},
 	"cmd/cic":                {"cmd"},
 	"golden":                 {},
 	"golden/bench":           {"compile", "compile/syntax", "exec", "exec/cachestore", "exec/containerd", "exec/workspace", "plan"},

@@ -1,20 +1,23 @@
 #!/bin/sh
-# Installs what building, testing and running cic needs and the machine lacks.
+# Installs what building and running cic needs and the machine lacks; with the
+# argument test, what its tests need besides.
 set -eu
 missing=
 need() { # COMMAND PACKAGE
 	command -v "$1" >/dev/null 2>&1 || [ -x "/usr/sbin/$1" ] || missing="$missing $2"
 }
-need containerd containerd
 need runc runc
 need git git
-need busybox busybox-static
-need dash dash
-need bash bash
-need mksh mksh
-need yash yash
-need gcc gcc # the race detector
 need go golang-go
+if [ "${1-}" = test ]; then
+	need containerd containerd # for --address; cic has its own
+	need busybox busybox-static
+	need dash dash
+	need bash bash
+	need mksh mksh
+	need yash yash
+	need gcc gcc # the race detector
+fi
 if [ -n "$missing" ]; then
 	echo "installing:$missing" >&2
 	sudo=

@@ -25,6 +25,9 @@ type Config struct {
 	// Idle is how long the embedded containerd outlives its last user, to be there at
 	// once for the next. With 0 it ends with the last.
 	Idle time.Duration
+	// StrictRuntime refuses a containerd or OCI runtime with known holes (see
+	// [Advisories]), of which a run is only warned otherwise.
+	StrictRuntime bool
 	// RunID names the run, [A-Za-z0-9._-]. Without it, only the image store works.
 	RunID string
 	// RunDir is a directory of this run, for mount points and the host image. It is

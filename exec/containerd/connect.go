@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/containerd/containerd/v2/client"
@@ -27,7 +28,7 @@ const (
 // connect finds the containerd that was asked for, or else the embedded one.
 func (r *Runtime) connect(ctx context.Context) error {
 	if r.cfg.Address != "" {
-		address := strings.TrimPrefix(r.cfg.Address, "unix://")
+		address := socketPath(r.cfg.Address)
 		c, err := contact(ctx, address)
 		if err != nil {
 			return err
@@ -46,6 +47,9 @@ func (r *Runtime) connect(ctx context.Context) error {
 	r.daemon, r.client, r.address, r.socket = d, c, embeddedAddress, d.socket()
 	return nil
 }
+
+// socketPath is the path in an address of a socket.
+func socketPath(address string) string { return strings.TrimPrefix(address, "unix://") }
 
 // Address is the socket of the containerd that [Config.Address] asked for, or
 // "private" for the embedded one. What a run left behind can only be swept at its own.
@@ -112,12 +116,13 @@ const (
 // startGuard starts guard, which [Runtime.unguard] ends.
 func (r *Runtime) startGuard() {
 	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		r.guard(ctx)
-	}()
-	r.unguard = func() { cancel(); <-done }
+	var watches sync.WaitGroup
+	watches.Go(func() { r.guard(ctx) })
+	if r.cfg.RunID != "" && !r.cfg.StrictRuntime {
+		// Starting a program for its version would keep the jobs waiting.
+		watches.Go(func() { r.warnAdvisories(ctx) })
+	}
+	r.unguard = func() { cancel(); watches.Wait() }
 }
 
 // guard keeps an eye on containerd until ctx is done. An embedded one that died, or

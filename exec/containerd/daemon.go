@@ -80,7 +80,12 @@ func acquireDaemon(ctx context.Context, stateDir string, idle time.Duration, pro
 }
 
 func (d *daemon) acquire(ctx context.Context, idle time.Duration, progress func(string)) (_ *client.Client, err error) {
-	if err := makeDir(d.dir, 0o700); err != nil {
+	// Logs and images in the state directory are nobody else's business.
+	err = os.MkdirAll(d.stateDir(), 0o700)
+	if err == nil {
+		err = makeDir(d.dir, 0o700)
+	}
+	if err != nil {
 		return nil, systemError("", fmt.Errorf("containerd: %w", err))
 	}
 	lock, err := lockFile(ctx, d.lock(), unix.LOCK_EX)

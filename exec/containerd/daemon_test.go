@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/cic-ci/cic/exec"
+	"github.com/cic-ci/cic/exec/containerd/server"
 )
 
 // acquire takes part in the containerd of a state directory, for a run of its own.
@@ -154,6 +155,12 @@ func processesOf(t *testing.T, text string) []string {
 		}
 	}
 	return found
+}
+
+func TestEmbeddedVersionHasNoHoles(t *testing.T) {
+	if holes, err := Advisories("containerd", server.Version()); err != nil || len(holes) > 0 {
+		t.Errorf("%s: %v, %v", server.Version(), holes, err)
+	}
 }
 
 func TestContactErrors(t *testing.T) {

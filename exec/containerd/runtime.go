@@ -89,6 +89,15 @@ func Open(ctx context.Context, cfg Config) (*Runtime, error) {
 	if r.snapshotter, err = chooseSnapshotter(ctx, r.client, cfg.Warn); err != nil {
 		return nil, errors.Join(systemError("", err), r.Close())
 	}
+	if cfg.StrictRuntime {
+		holes, err := r.holes(ctx)
+		if err == nil && holes != "" {
+			err = errors.New(holes)
+		}
+		if err != nil {
+			return nil, errors.Join(systemError("update it, or leave out --strict-runtime", err), r.Close())
+		}
+	}
 	r.startGuard()
 	return r, nil
 }
