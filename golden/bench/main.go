@@ -11,8 +11,8 @@
 // alpine.tar (make images). A figure beyond its bar is a finding, not an error:
 // only a measurement that could not be made gives exit code 1.
 //
-// Reading order: this file; compile.go, workspace.go and artifact.go, which need
-// no containers; jobs.go, which runs pipelines, and lab.go, where they run.
+// Reading order: this file; compile.go, workspace.go, artifact.go and cache.go,
+// which need no containers; jobs.go, which runs pipelines, and lab.go, where they run.
 package main
 
 import (
@@ -42,6 +42,7 @@ var groups = []struct {
 	{"compile", measureCompile},
 	{"workspace", measureWorkspace},
 	{"artifact", measureArtifact},
+	{"cache", measureCache},
 	{"graph", measureGraph},
 	{"chain", measureChain},
 	{"fan-out", measureFanOut},
