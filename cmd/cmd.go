@@ -28,6 +28,7 @@ const (
 	exitSystem    = 4 // containerd, a pull, the disk
 	exitPolicy    = 6 // refused by policy
 	exitIntegrity = 7 // a script does not match its plan
+	exitBlocked   = 8 // a manual job holds up what is left
 )
 
 // exitError ends a command with a code. A nil err means that everything has

@@ -141,6 +141,15 @@ func executeInContainers(ctx context.Context, c *cli.Context, p *project, e *exe
 	if err := os.WriteFile(filepath.Join(e.RunDir.Dir, addressFile), []byte(r.Address()), 0o600); err != nil {
 		return nil, err
 	}
+	if c.Bool("auto-cancel") {
+		asked, err := e.RunDir.TakeOver(p.dir, pl.Context.Ref)
+		for _, id := range asked {
+			fmt.Fprintf(c.App.ErrWriter, "cic: asked run %s to give way\n", id)
+		}
+		if err != nil {
+			warner(c.App.ErrWriter)(fmt.Sprintf("not all older runs could be asked to give way: %v", err))
+		}
+	}
 	e.Runtime, e.Workspaces = r, manager
 	caches, afterwards, err := openCaches(ctx, c, p, pl)
 	if err != nil {
@@ -148,6 +157,7 @@ func executeInContainers(ctx context.Context, c *cli.Context, p *project, e *exe
 	}
 	defer afterwards()
 	e.Caches = caches
+	e.ClearDead = func(ctx context.Context) error { return sweep(ctx, c, r) }
 	return e.Run(ctx, pl, scripts)
 }
 

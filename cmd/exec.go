@@ -61,7 +61,7 @@ func execFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "ignore-unsupported", Usage: "warn about what cannot be carried out yet, and go on without it"},
 		&cli.BoolFlag{Name: "strict-runtime", Usage: "refuse to run with a containerd, runc or crun that has known security holes"},
 		&cli.BoolFlag{Name: "dry-run", Usage: "run nothing; print what would run, in order"},
-	}, viewFlags(), reportFlags(), cacheFlags(), grantFlags(), secretFlags(), runtimeFlags())
+	}, gateFlags(), viewFlags(), reportFlags(), cacheFlags(), grantFlags(), secretFlags(), runtimeFlags())
 }
 
 // withRun calls do with the directory of a new run, nil for a dry run.
@@ -121,6 +121,9 @@ func checkExecFlags(c *cli.Context) error {
 	if _, err := jobLimits(c); err != nil {
 		return err
 	}
+	if c.IsSet("timeout") && c.Duration("timeout") <= 0 {
+		return usage("--timeout is more than 0, not %s", c.Duration("timeout"))
+	}
 	_, err := imageMappings(c)
 	return err
 }
@@ -178,6 +181,14 @@ func execute(c *cli.Context, p *project, dir *exec.RunDir, r request) error {
 	if err := checkSupported(c, pl); err != nil {
 		return err
 	}
+	manual, err := manualJobs(c, pl, names)
+	if err != nil {
+		return err
+	}
+	var ask func(context.Context, exec.Question) (bool, error)
+	if dir != nil {
+		ask = asker(c)
+	}
 	shown, err := openViews(c)
 	if err != nil {
 		return err
@@ -195,6 +206,11 @@ func execute(c *cli.Context, p *project, dir *exec.RunDir, r request) error {
 		Kill:      kill,
 		Observer:  shown.Observe,
 		Resume:    done,
+		Manual:    manual,
+		Ask:       ask,
+		NoDelay:   c.Bool("no-delay") || dir == nil,
+		Timeout:   c.Duration("timeout"),
+		Project:   p.dir,
 	}
 	var result *exec.Result
 	if dir == nil {
@@ -216,10 +232,14 @@ func execute(c *cli.Context, p *project, dir *exec.RunDir, r request) error {
 	if err != nil {
 		return execError(err)
 	}
-	if code := result.ExitCode(); code != exitOK {
+	switch code := result.ExitCode(); code {
+	case exitOK:
+		return nil
+	case exitBlocked:
+		return blocked(dir, result)
+	default:
 		return &exitError{code: code}
 	}
-	return nil
 }
 
 // signalCode is the exit code of a run that a signal ended, if one did.

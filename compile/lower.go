@@ -38,6 +38,9 @@ func lower(p *pipeline.Pipeline, sel *selection, g *graph, env *environment) (*l
 			Jobs:          make([]plan.Job, len(g.nodes)),
 		},
 	}
+	if a := p.AutoCancel; a != nil {
+		out.plan.AutoCancel = &plan.AutoCancel{OnJobFailure: a.OnJobFailure.Value, OnNewCommit: a.OnNewCommit.Value}
+	}
 	if len(sel.read) > 0 {
 		out.plan.Context.Read = sel.read
 	}
@@ -115,16 +118,19 @@ func (l *lowering) job(g *graph, n *node, predefined *plan.Variables) plan.Job {
 		AfterStages:           n.stageMode && n.stage > 0,
 		When:                  n.decision.when,
 		AllowFailure:          n.decision.allowFailure,
-		AllowFailureExitCodes: j.AllowFailureExitCodes,
+		AllowFailureExitCodes: n.decision.exitCodes,
 		Timeout:               j.Timeout,
 		Coverage:              j.Coverage,
-		Interruptible:         j.Interruptible,
+		Interruptible:         n.decision.interruptible,
 	}
 	if out.Timeout == 0 {
 		out.Timeout = defaultTimeout
 	}
 	if out.When == "delayed" {
-		out.StartIn = j.StartIn
+		out.StartIn = n.decision.startIn
+	}
+	if out.When == "manual" { // of another job it would mean nothing
+		out.ManualConfirmation = j.ManualConfirmation
 	}
 	if j.Retry != nil && j.Retry.Max > 0 {
 		out.Retry = &plan.Retry{Max: j.Retry.Max, When: j.Retry.When, ExitCodes: j.Retry.ExitCodes}
@@ -165,6 +171,7 @@ func (l *lowering) texts(out *plan.Job, j *pipeline.Job, predefined *plan.Variab
 		out.Services = append(out.Services, l.service(e, j, &j.Services[i]))
 	}
 	out.Environment = env.lower(e)
+	out.ResourceGroup = l.resourceGroup(e, j)
 	out.Artifacts = l.artifacts(e, j)
 	out.Caches = l.caches(e, j)
 	for _, v := range j.Matrix {
@@ -173,6 +180,15 @@ func (l *lowering) texts(out *plan.Job, j *pipeline.Job, predefined *plan.Variab
 	}
 	sortVariables(out.Matrix)
 	*predefined = plan.JobVariables(out)
+}
+
+// resourceGroup is nil for a job without one. One that is empty once its variables
+// are known is none, as on GitLab.
+func (l *lowering) resourceGroup(e *expander, j *pipeline.Job) *plan.Text {
+	if t := e.text(j.ResourceGroup.Value); t.Value != "" {
+		return &t
+	}
+	return nil
 }
 
 // jobImage is CI_JOB_IMAGE for a variable's value that mentions it, before the

@@ -28,6 +28,10 @@ type decision struct {
 	included     bool
 	when         string
 	allowFailure bool
+	// exitCodes are those with which alone a failure is allowed.
+	exitCodes     []int
+	startIn       int64 // seconds
+	interruptible bool
 	// reason and rule tell why the job is left out, see [plan.Excluded], and pos
 	// where that is written.
 	reason, rule string
@@ -61,10 +65,16 @@ type selector struct {
 }
 
 func (s *selector) decide(j *pipeline.Job) decision {
-	d := decision{included: true, when: j.When.Value}
+	d := decision{
+		included: true, when: j.When.Value,
+		exitCodes: j.AllowFailureExitCodes, startIn: j.StartIn, interruptible: j.Interruptible,
+	}
+	allow := j.AllowFailure
 	switch {
 	case j.Rules != nil:
-		s.applyRules(j, &d)
+		if r := s.applyRules(j, &d); r != nil && r.AllowFailure != nil {
+			allow, d.exitCodes = r.AllowFailure, nil
+		}
 	default:
 		s.applyFilters(j, &d)
 	}
@@ -73,35 +83,41 @@ func (s *selector) decide(j *pipeline.Job) decision {
 	}
 	// Only a manual job whose keyword "when" says so is allowed to fail by default;
 	// one that a rule makes manual blocks the pipeline.
-	d.allowFailure = j.When.Value == "manual" && len(j.AllowFailureExitCodes) == 0
-	if j.AllowFailure != nil {
-		d.allowFailure = *j.AllowFailure
+	d.allowFailure = j.When.Value == "manual"
+	if allow != nil {
+		d.allowFailure = *allow
 	}
 	return d
 }
 
-func (s *selector) applyRules(j *pipeline.Job, d *decision) {
-	decided := false
-	for _, r := range j.Rules {
+// applyRules lets the first rule that matches decide, and returns it. The rules
+// behind it are looked at for faults alone.
+func (s *selector) applyRules(j *pipeline.Job, d *decision) (decided *pipeline.Rule) {
+	for i := range j.Rules {
+		r := &j.Rules[i]
 		e := s.expression(r.If)
-		if decided || e != nil && !e.Eval(s.recorded(j, e)) {
+		if decided != nil || e != nil && !e.Eval(s.recorded(j, e)) {
 			continue
 		}
-		decided = true
+		decided = r
 		if r.When.Value != "" {
-			d.when = r.When.Value
+			d.when, d.startIn = r.When.Value, r.StartIn
+		}
+		if r.Interruptible != nil {
+			d.interruptible = *r.Interruptible
 		}
 		if d.when == "never" {
-			d.included, d.reason, d.rule = false, "rules: the first rule that matched says never", ruleText(r)
+			d.included, d.reason, d.rule = false, "rules: the first rule that matched says never", ruleText(*r)
 		}
 	}
 	switch {
-	case decided:
+	case decided != nil:
 	case len(j.Rules) == 0:
 		d.included, d.reason = false, "rules: the list is empty"
 	default:
 		d.included, d.reason = false, "rules: no rule matched"
 	}
+	return decided
 }
 
 // expression parses a rule's if; nil for a rule without one, or a broken one.

@@ -86,18 +86,23 @@ func lookup(values map[string]string) func(string) (string, bool) {
 	}
 }
 
-// maxJobs is more than a plan may hold, so that the ids of two runs' jobs differ.
-const maxJobs = 1_000_000
+// attemptJobs is more than a plan may hold, and maxJobs as much for four attempts
+// of each, so that all ids of all runs differ.
+const (
+	maxJobs     = 1_000_000
+	attemptJobs = maxJobs / 4
+)
 
 // runtimeVariables are what the executor itself adds to the caller's variables,
-// which cannot overrule them. number counts runs, job is the job's index.
-func runtimeVariables(given map[string]string, number int64, job int, created time.Time) map[string]string {
+// which cannot overrule them. number counts runs, job is the job's index, attempt
+// counts from 1.
+func runtimeVariables(given map[string]string, number int64, job, attempt int, created time.Time) map[string]string {
 	vars := make(map[string]string, len(given)+9)
 	maps.Copy(vars, given)
 	vars["CI_BUILDS_DIR"] = path.Dir(plan.ProjectDir)
 	vars["CI_CONCURRENT_ID"] = "0"
 	vars["CI_CONCURRENT_PROJECT_ID"] = "0"
-	vars["CI_JOB_ID"] = strconv.FormatInt(number*maxJobs+int64(job)+1, 10)
+	vars["CI_JOB_ID"] = strconv.FormatInt(number*maxJobs+int64((attempt-1)*attemptJobs+job)+1, 10)
 	vars["CI_PIPELINE_CREATED_AT"] = created.UTC().Format(time.RFC3339)
 	vars["CI_PIPELINE_ID"] = strconv.FormatInt(number, 10)
 	vars["CI_PIPELINE_IID"] = strconv.FormatInt(number, 10)

@@ -12,14 +12,23 @@ import (
 type EventType string
 
 // The events of a run, in the order in which they come: run_started; for each
-// job job_started, any number of job_output and job_note, job_finished; or,
-// for a job that is not run, job_finished alone; at last run_finished.
+// job perhaps job_waiting, up to once a gate; job_started, any number of job_output
+// and job_note, job_finished; or, for a job that is not run, job_finished alone;
+// at last run_finished. A job that is run again has job_retried in the place of
+// job_finished, and then begins with job_started once more. A manual job that
+// a person starts late, and those that were skipped for it, have job_requeued after
+// their job_finished and begin anew.
 const (
 	EventRunStarted  EventType = "run_started"
 	EventJobStarted  EventType = "job_started"
 	EventJobOutput   EventType = "job_output"
 	EventJobNote     EventType = "job_note"
 	EventJobFinished EventType = "job_finished"
+
+	EventJobWaiting  EventType = "job_waiting"
+	EventJobRetried  EventType = "job_retried"
+	EventJobRequeued EventType = "job_requeued"
+
 	EventRunFinished EventType = "run_finished"
 )
 
@@ -41,13 +50,18 @@ type Event struct {
 	Ref    string   `json:"ref,omitempty"`    // branch or tag
 	Stages []string `json:"stages,omitempty"`
 	Jobs   int      `json:"jobs,omitempty"` // how many the plan holds
+	// Project is the project's directory, by which runs of one project are known.
+	Project string `json:"project,omitempty"`
 
 	// Of every event of a job.
 	Job string `json:"job,omitempty"`
 	// Of job_started.
 	Stage string `json:"stage,omitempty"`
 	Image string `json:"image,omitempty"`
-	// Text is a line of output without its newline, or the note.
+	// Attempt counts the attempts of a job from 1; of job_started and job_retried.
+	Attempt int `json:"attempt,omitempty"`
+	// Text is a line of output without its newline, the note, or why a job waits or
+	// begins anew.
 	Text string `json:"text,omitempty"`
 	// TextBytes is Text where that is not UTF-8, which it stands for then with
 	// replacement characters.
@@ -57,13 +71,14 @@ type Event struct {
 	// Warning: the note is something to look at.
 	Warning bool `json:"warning,omitempty"`
 
-	// Of job_finished and run_finished.
+	// Of job_finished, run_finished, job_retried and job_waiting: scheduled or
+	// waiting_for_resource.
 	Status Status `json:"status,omitempty"`
 	// Seconds is how long it took, by the monotonic clock.
 	Seconds float64 `json:"seconds,omitempty"`
 	// Died: the run's process died, and another one ends its record.
 	Died bool `json:"died,omitempty"`
-	// Result is the whole of what is known of a finished job.
+	// Result is the whole of what is known of a finished job, or of an attempt.
 	Result *JobResult `json:"result,omitempty"`
 	// Summary is the whole of what is known of a finished run. It is not part
 	// of the JSON form, which has said it all before.

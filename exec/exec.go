@@ -154,7 +154,7 @@ const (
 	ClassImagePull Class = "image_pull" // the image could not be had
 	ClassConfig    Class = "config"     // the image cannot run the job: no shell, bad user
 	ClassSystem    Class = "system"     // anything of the machine: containerd, disk, mounts
-	ClassCanceled  Class = "canceled"   // the run was interrupted
+	ClassCanceled  Class = "canceled"   // the run, or the job alone, was told to end
 )
 
 // Error is a failure that is not the script's own.

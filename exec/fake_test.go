@@ -249,6 +249,20 @@ func checkEvents(t *testing.T, events []Event) {
 				t.Errorf("job %s finishes twice", e.Job)
 			}
 			finished[e.Job] = true
+		case EventJobRetried:
+			if !started[e.Job] || finished[e.Job] {
+				t.Errorf("job %s is retried while it does not run", e.Job)
+			}
+			delete(started, e.Job)
+		case EventJobWaiting:
+			if started[e.Job] || finished[e.Job] {
+				t.Errorf("job %s waits after it has begun", e.Job)
+			}
+		case EventJobRequeued:
+			if started[e.Job] || !finished[e.Job] {
+				t.Errorf("job %s is requeued, which ran or has not finished", e.Job)
+			}
+			delete(finished, e.Job)
 		}
 	}
 }

@@ -24,6 +24,10 @@ type worker struct {
 	// start brings the word to go; closed without it, the job is dismissed.
 	start    chan launch
 	launched bool // or dismissed; belongs to the loop
+	attempt  int  // counts from 1
+	// ctx ends when the job is to end, alone or with the run.
+	ctx    context.Context
+	cancel context.CancelCauseFunc
 
 	vars    map[string]string
 	scratch string
@@ -54,23 +58,28 @@ type launch struct {
 	from   []string // the jobs whose artifacts it sees
 	layers []string // their directories
 	dotenv [][]variable
+	err    error // why it cannot run
 }
 
 // jobID is [Spec.ID]: the name of the job's files, unique without regard to case.
 func jobID(j *plan.Job) string { return JobID(j.Name) }
 
 func newWorker(r *run, i int) *worker {
-	w := &worker{r: r, index: i, job: &r.plan.Jobs[i], start: make(chan launch, 1)}
+	w := &worker{r: r, index: i, job: &r.plan.Jobs[i], start: make(chan launch, 1), attempt: len(r.attempts[i]) + 1}
 	w.id = jobID(w.job)
-	var number int64
-	if r.RunDir != nil {
-		number = r.RunDir.Number
-	}
-	w.vars = runtimeVariables(r.Variables, number, i, r.started)
+	w.vars = runtimeVariables(r.Variables, r.number(), i, w.attempt, r.started)
 	if !w.late() {
 		w.inherit(nil)
 	}
 	return w
+}
+
+// number is that of the run, 0 without a directory.
+func (r *run) number() int64 {
+	if r.RunDir == nil {
+		return 0
+	}
+	return r.RunDir.Number
 }
 
 // image is the expanded reference; [plan.Plan.Validate] has seen that it expands.
@@ -84,6 +93,7 @@ func (w *worker) image() string {
 
 // main is the worker's goroutine.
 func (w *worker) main() {
+	defer w.cancel(nil)
 	var setupErr error
 	var recorded <-chan error
 	if !w.late() {
@@ -140,7 +150,7 @@ func (w *worker) prepare() error {
 	if w.ws, err = w.r.Workspaces.Open(w.id); err != nil {
 		return fmt.Errorf("workspace: %w", err)
 	}
-	w.box, err = w.r.Runtime.Setup(w.r.ctx, Spec{
+	w.box, err = w.r.Runtime.Setup(w.ctx, Spec{
 		ID:      w.id,
 		Job:     w.job,
 		Image:   w.image(),
@@ -165,6 +175,11 @@ func (w *worker) prepare() error {
 func (w *worker) perform(l launch, res *JobResult, setupErr error) (err error) {
 	disk := io.Discard
 	if w.r.RunDir != nil {
+		if w.attempt > 1 {
+			if err := w.r.RunDir.setAside(w.id, w.attempt-1); err != nil {
+				return err
+			}
+		}
 		res.Log = w.r.RunDir.LogPath(w.id)
 		file, openErr := createTimed(res.Log, w.r.Now)
 		if openErr != nil {
@@ -187,6 +202,9 @@ func (w *worker) perform(l launch, res *JobResult, setupErr error) (err error) {
 			res.Tail = tail
 		}
 	}()
+	if l.err != nil {
+		return l.err
+	}
 	if w.reuse(l, res) {
 		return nil
 	}
@@ -236,12 +254,12 @@ var errTimeout = errors.New("timed out")
 
 // runScript runs the job's script within its time limit.
 func (w *worker) runScript(l launch, res *JobResult) {
-	if w.r.ctx.Err() != nil {
-		w.judge(res, 0, context.Cause(w.r.ctx))
+	if w.ctx.Err() != nil {
+		w.judge(res, 0, context.Cause(w.ctx))
 		return
 	}
 	limit := time.Duration(w.job.Timeout) * time.Second
-	ctx, cancel := context.WithTimeoutCause(w.r.ctx, limit, errTimeout)
+	ctx, cancel := context.WithTimeoutCause(w.ctx, limit, errTimeout)
 	defer cancel()
 	code, err := w.box.Run(ctx, w.program("script", w.job.Script, l, "running"), w.log)
 	w.log.Settle()
@@ -272,28 +290,46 @@ func (w *worker) judge(res *JobResult, code int, err error) {
 	case errors.Is(err, errTimeout):
 		res.Status, res.Class, res.ExitCode = StatusFailed, ClassTimeout, code
 		res.Error = fmt.Sprintf("timed out after %ds", w.job.Timeout)
-	case err != nil && w.r.ctx.Err() != nil && !isPanic(err):
+	case err != nil && w.ctx.Err() != nil && !isPanic(err):
 		res.Status, res.Class = StatusCanceled, ClassCanceled
-		res.Error = context.Cause(w.r.ctx).Error()
+		res.Error = context.Cause(w.ctx).Error()
 	case err != nil:
 		fail(res, err)
 	case code != 0:
 		res.Status, res.Class, res.ExitCode = StatusFailed, ClassScript, code
 		res.Error = exitText(code)
+		w.judgeHits(res)
 	default:
 		res.Status = StatusSuccess
 	}
+}
+
+// judgeHits says of a script that failed which limits it ran into.
+func (w *worker) judgeHits(res *JobResult) {
+	hits, limits := w.box.Hits(), w.limits()
+	if hits.PIDs {
+		w.log.Note(true, "the limit of %d processes was hit", limits.PIDs)
+	}
+	if !hits.OOM {
+		return
+	}
+	res.Class = ClassOOM
+	limit := ""
+	if limits.Memory > 0 {
+		limit = " at its limit of " + ByteSize(limits.Memory)
+	}
+	res.Error = "out of memory: the kernel killed a process of the job" + limit + "; " + res.Error
 }
 
 // runAfterScript runs the second program: after success, a failed script and an
 // interruption, but not where the job never ran, timed out, or is killed. Its
 // own outcome does not count. Source: specification section 20.2.
 func (w *worker) runAfterScript(l launch, res *JobResult) {
-	ran := res.Status == StatusSuccess || res.Class == ClassScript || res.Class == ClassCanceled
+	ran := res.Status == StatusSuccess || res.scriptFailed() || res.Class == ClassCanceled
 	if w.job.AfterScript == nil || !ran || w.r.hard.Err() != nil {
 		return
 	}
-	ctx, cancel := w.r.afterContext()
+	ctx, cancel := w.afterContext()
 	defer cancel()
 	w.log.Note(false, "after_script")
 	code, err := w.box.Run(ctx, w.program("after_script", *w.job.AfterScript, l, string(res.Status)), w.log)
@@ -309,17 +345,17 @@ func (w *worker) runAfterScript(l launch, res *JobResult) {
 // errAfterTimeout is the cause of the end of an after_script that took too long.
 var errAfterTimeout = errors.New("ended after its time limit")
 
-// afterContext bounds an after_script: by its own limit, by less once the run
-// is interrupted, and by the end of everything.
-func (r *run) afterContext() (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithTimeoutCause(r.hard, r.AfterScriptTimeout, errAfterTimeout)
+// afterContext bounds an after_script: by its own limit, by less once the job
+// is told to end, and by the end of everything.
+func (w *worker) afterContext() (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeoutCause(w.r.hard, w.r.AfterScriptTimeout, errAfterTimeout)
 	go func() {
 		select {
 		case <-ctx.Done():
 			return
-		case <-r.ctx.Done():
+		case <-w.ctx.Done():
 		}
-		budget := time.NewTimer(r.StopBudget)
+		budget := time.NewTimer(w.r.StopBudget)
 		defer budget.Stop()
 		select {
 		case <-ctx.Done():

@@ -82,8 +82,12 @@ func (l *Live) Observe(e Event) {
 		l.jobs, l.started = e.Jobs, e.Time
 	case EventJobStarted:
 		l.running = append(l.running, liveJob{name: e.Job, since: e.Time})
-	case EventJobFinished:
-		l.ended++
+	case EventJobRequeued:
+		l.ended--
+	case EventJobFinished, EventJobRetried:
+		if e.Type == EventJobFinished {
+			l.ended++
+		}
 		l.running = slices.DeleteFunc(l.running, func(j liveJob) bool { return j.name == e.Job })
 	case EventRunFinished:
 		l.running = nil

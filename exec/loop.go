@@ -1,7 +1,9 @@
 package exec
 
 import (
+	"context"
 	"errors"
+	"os"
 	"slices"
 
 	"github.com/cic-ci/cic/plan"
@@ -25,7 +27,8 @@ func (r *run) dispatch() {
 		if !ok {
 			break
 		}
-		if r.wasDone(i) {
+		// A job that was requeued is offered again.
+		if r.wasDone(i) || r.workers[i] != nil {
 			continue
 		}
 		r.spawn(i)
@@ -36,6 +39,7 @@ func (r *run) dispatch() {
 // spawn starts the worker of a job, which prepares it.
 func (r *run) spawn(i int) {
 	w := newWorker(r, i)
+	w.ctx, w.cancel = context.WithCancelCause(r.ctx)
 	r.workers[i] = w
 	r.live++
 	go w.main()
@@ -50,7 +54,7 @@ func (r *run) launch(i int) {
 	}
 	r.workers[i].launched = true
 	job := &r.plan.Jobs[i]
-	l := launch{at: r.Now()}
+	l := launch{at: r.Now(), err: r.broken[i]}
 	for _, p := range r.inputs(i) {
 		l.from = append(l.from, r.plan.Jobs[p.job].Name)
 		l.layers = append(l.layers, p.dir)
@@ -64,7 +68,8 @@ func (r *run) launch(i int) {
 		w.inherit(l.dotenv) // before its image is known
 	}
 	r.results[i].Started = l.at
-	r.emit(Event{Time: l.at, Type: EventJobStarted, Job: job.Name, Stage: job.Stage, Image: r.workers[i].image()})
+	r.emit(Event{Time: l.at, Type: EventJobStarted, Job: job.Name, Stage: job.Stage, Attempt: r.workers[i].attempt,
+		Image: r.workers[i].image()})
 	r.workers[i].start <- l
 }
 
@@ -115,44 +120,94 @@ func (r *run) dismiss(w *worker) {
 		w.launched = true
 		r.prepared--
 		close(w.start)
+		w.cancel(errDismissed)
 	}
 }
 
-// message is what a worker tells the loop: first that the job finished, unless
-// it was dismissed, then that its worker ended.
+// errDismissed is the cause of the end of a set-up whose job will not run.
+var errDismissed = errors.New("the job does not run")
+
+// message is what the loop is told: by a worker first that its job finished, unless
+// it was dismissed, then that the worker ended; by others what they waited for.
 type message struct {
 	job    int
 	result *JobResult // nil for the end of the worker
 	left   leftover
-	err    error // of the clean-up
+	err    error // of the clean-up, or of what was waited for
 	crash  bool  // the worker panicked
+
+	answer, yes bool   // whether job, which is manual, is to start
+	group       *group // another run gave it up, and lock is held
+	lock        *os.File
+	takeover    bool // the run by takes over
+	by          string
 }
 
-// handle takes in what a worker says.
+// handle takes in a message.
 func (r *run) handle(m message) {
-	job := &r.plan.Jobs[m.job]
-	if m.result == nil {
-		r.live--
-		r.workers[m.job] = nil
-		if m.err != nil {
-			r.emit(Event{Type: EventJobNote, Job: job.Name, Warning: true, Text: "clean-up: " + r.Secrets.Masker().Text(m.err.Error())})
-		}
-		if m.crash {
-			r.err = errors.Join(r.err, m.err)
-		}
-	} else {
-		res := m.result
-		res.Name, res.Stage, res.Started = job.Name, job.Stage, r.results[m.job].Started
-		res.Duration = r.Now().Sub(res.Started)
-		res.Allowed = res.Status != StatusSuccess && failureAllowed(job, res)
-		r.results[m.job] = *res
-		r.leave(m.job, m.left)
-		r.sched.Finish(m.job, res.Status, res.Allowed)
-		r.emitFinished(m.job)
+	switch {
+	case m.answer:
+		r.answered(m)
+	case m.group != nil:
+		r.contended(m)
+	case m.takeover:
+		r.takenOver(m)
+	case m.result != nil:
+		r.finished(m)
+	default:
+		r.ended(m)
 	}
 	if m.crash {
-		r.stop("the executor has a defect, and the run was given up")
-		r.cancel(errors.New("a worker panicked"))
+		r.end("the executor has a defect, and the run was given up")
+	}
+}
+
+// finished takes in the end of a job, or of one attempt.
+func (r *run) finished(m message) {
+	job, res := &r.plan.Jobs[m.job], m.result
+	res.Name, res.Stage, res.Started = job.Name, job.Stage, r.results[m.job].Started
+	res.Duration = r.Now().Sub(res.Started)
+	res.Allowed = res.Status != StatusSuccess && failureAllowed(job, res)
+	r.results[m.job] = *res
+	r.attempted(m.job)
+	if r.stopped == "" && !m.crash && r.broken[m.job] == nil && retries(job, res, len(r.attempts[m.job])) {
+		r.retry(m.job, m.left)
+		return
+	}
+	r.conclude(m.job, m.left)
+}
+
+// conclude makes the last attempt of a job its result, and left what it leaves.
+func (r *run) conclude(i int, left leftover) {
+	res := &r.results[i]
+	r.leave(i, left)
+	if len(r.attempts[i]) > 1 {
+		res.Attempts = r.attempts[i]
+	}
+	r.sched.Finish(i, res.Status, res.Allowed)
+	r.emitFinished(i)
+	r.release(i)
+	r.failFast(i)
+}
+
+// ended takes in the end of a worker, of which nothing is left now.
+func (r *run) ended(m message) {
+	r.live--
+	r.workers[m.job] = nil
+	if m.err != nil {
+		r.emit(Event{Type: EventJobNote, Job: r.plan.Jobs[m.job].Name, Warning: true, Text: "clean-up: " + r.Secrets.Masker().Text(m.err.Error())})
+	}
+	if m.crash {
+		r.err = errors.Join(r.err, m.err)
+	}
+	left, again := r.again[m.job]
+	delete(r.again, m.job)
+	switch {
+	case !again:
+	case r.stopped != "" || m.crash:
+		r.conclude(m.job, left) // by what was its last attempt after all
+	default:
+		r.launch(m.job)
 	}
 }
 
@@ -170,16 +225,39 @@ func (r *run) leave(i int, left leftover) {
 // failureAllowed reports whether the pipeline may pass in spite of the result.
 // Source: specification section 16.
 func failureAllowed(j *plan.Job, res *JobResult) bool {
-	return j.AllowFailure || res.Class == ClassScript && slices.Contains(j.AllowFailureExitCodes, res.ExitCode)
+	return j.AllowFailure || res.scriptFailed() && slices.Contains(j.AllowFailureExitCodes, res.ExitCode)
 }
 
-// settle tells of the jobs that were decided without being run.
+// settle tells of the jobs that were decided without being run, and lets those
+// wait that came to a gate, until nothing more follows from it.
 func (r *run) settle() {
-	for _, i := range r.sched.Settled() {
-		res := &r.results[i]
-		res.Status, res.Allowed, res.Reason = r.sched.Job(i)
-		r.dismiss(r.workers[i])
-		r.emitFinished(i)
+	for {
+		settled, held := r.sched.Settled(), r.sched.Held()
+		if len(settled)+len(held) == 0 {
+			return
+		}
+		for _, i := range settled {
+			r.settleJob(i)
+		}
+		for _, i := range held {
+			switch status, _, _ := r.sched.Job(i); status {
+			case StatusScheduled:
+				r.schedule(i)
+			case StatusWaiting:
+				r.join(i)
+			}
+		}
+	}
+}
+
+func (r *run) settleJob(i int) {
+	res := &r.results[i]
+	res.Status, res.Allowed, res.Reason = r.sched.Job(i)
+	r.dismiss(r.workers[i])
+	r.emitFinished(i)
+	r.release(i)
+	if res.Status == StatusManual && r.Ask != nil {
+		r.questions = append(r.questions, i)
 	}
 }
 
@@ -193,7 +271,7 @@ func (r *run) finish() {
 		}
 	}
 	r.result.Status = r.sched.Status()
-	if r.result.Interrupted {
+	if r.result.Interrupted || r.result.TimedOut && r.result.Status != StatusFailed {
 		r.result.Status = StatusCanceled
 	}
 	r.result.Jobs = r.results

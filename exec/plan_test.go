@@ -17,7 +17,7 @@ func TestEnvironment(t *testing.T) {
 		{Name: "CI_PIPELINE_NAME", Value: plan.Text{Value: "$$ of ${CI_COMMIT_SHA}${CI_JOB_URL}", Template: true}},
 	}
 	p.Jobs[1].Variables = plan.Variables{{Name: "MINE", Value: plan.Literal("by the script")}}
-	vars := runtimeVariables(map[string]string{"CI_COMMIT_SHA": "abc", "CI_PROJECT_DIR": "/etc", "CI_COMMIT_MESSAGE": "a=b\nc"}, 7, 1, time.Unix(0, 0))
+	vars := runtimeVariables(map[string]string{"CI_COMMIT_SHA": "abc", "CI_PROJECT_DIR": "/etc", "CI_COMMIT_MESSAGE": "a=b\nc"}, 7, 1, 1, time.Unix(0, 0))
 	env, err := Environment(p, &p.Jobs[1], vars)
 	if err != nil {
 		t.Fatal(err)
@@ -47,12 +47,8 @@ func TestUnsupported(t *testing.T) {
 	p := parsePlan(t, "1 fine always\n1 all manual\n2 wait delayed")
 	j := &p.Jobs[1]
 	j.Services = []plan.Service{{}}
-	j.Retry = &plan.Retry{Max: 1}
-	j.ResourceGroup = "g"
-	p.Jobs[0].Retry = &plan.Retry{} // retries nothing
 	want := []string{
-		`job "all": services, when:manual, retry, resource_group`,
-		`job "wait": when:delayed`,
+		`job "all": services`,
 	}
 	if got := Unsupported(p); !slices.Equal(got, want) {
 		t.Errorf("got %q", got)

@@ -11,7 +11,7 @@ import (
 // waiting, jobs whose verdict is known stop waiting for it.
 func (s *Schedule) propagate(changed []int) {
 	s.tell(changed)
-	for s.running == 0 && s.ready.Len() == 0 && len(s.deferred) > 0 {
+	for s.running == 0 && s.ready.Len() == 0 && s.holding == 0 && len(s.deferred) > 0 {
 		job := s.deferred[0]
 		s.deferred = s.deferred[1:]
 		if s.nodes[job].status == StatusCreated {
@@ -91,7 +91,7 @@ func (s *Schedule) decide(job int, before Status, changed []int) []int {
 	case !runsOn(j.When, before, !s.graph.StageMode(job)):
 		n.reason = s.why(job, before)
 		s.set(job, StatusSkipped)
-	case j.When == "manual":
+	case j.When == "manual" && !n.played:
 		n.reason = "manual: waits for a person"
 		n.allowed = j.AllowFailure
 		s.set(job, StatusManual)
@@ -99,9 +99,11 @@ func (s *Schedule) decide(job int, before Status, changed []int) []int {
 			s.settled = append(s.settled, job)
 			return changed // blocks: what depends on it goes on waiting
 		}
+	case j.When == "delayed":
+		s.hold(job, StatusScheduled)
+		return changed
 	default:
-		s.set(job, StatusPending)
-		heap.Push(&s.ready, job)
+		s.enter(job)
 		return changed
 	}
 	s.settled = append(s.settled, job)
@@ -166,10 +168,12 @@ func (s *Schedule) begin(job int) {
 	}
 }
 
-// offer puts a job into the queue of [Schedule.Soon], if it is likely to run.
+// offer puts a job into the queue of [Schedule.Soon], if it is likely to run, and
+// then at once: what was prepared for a job that waits would lie idle.
 func (s *Schedule) offer(job int) {
-	when := s.jobs[job].When
-	if s.nodes[job].status == StatusCreated && when != "manual" && when != "on_failure" {
+	n, j := &s.nodes[job], &s.jobs[job]
+	likely := j.When == "on_success" || j.When == "always" || j.When == "manual" && n.played
+	if n.status == StatusCreated && likely && j.ResourceGroup == nil {
 		heap.Push(&s.soon, job)
 	}
 }

@@ -11,8 +11,12 @@ type Result struct {
 	Jobs []JobResult
 	// Duration is by the monotonic clock.
 	Duration time.Duration
-	// Interrupted: the context was cancelled while jobs were left.
+	// Interrupted: the context was cancelled, or a later run took over, while jobs were left.
 	Interrupted bool
+	// TimedOut: the run's own time limit ended it.
+	TimedOut bool
+	// Stopped says why jobs were given up, empty if none were.
+	Stopped string
 }
 
 // JobResult tells how a job ended. It is part of the journal's format.
@@ -33,7 +37,8 @@ type JobResult struct {
 	Reason string `json:"reason,omitempty"`
 	// Reused is the run whose result this is: the job was done there, not again.
 	Reused string `json:"reused,omitempty"`
-	// Started is zero for a job that was not run.
+	// Started is zero for a job that was not run. Of a job that was run again, this
+	// and what follows tell of the last attempt.
 	Started time.Time `json:"started,omitzero"`
 	// Duration is by the monotonic clock, in nanoseconds.
 	Duration time.Duration `json:"duration,omitempty"`
@@ -52,6 +57,8 @@ type JobResult struct {
 	Coverage *float64 `json:"coverage,omitempty"`
 	// EnvironmentURL is the address of the job's environment, expanded.
 	EnvironmentURL string `json:"environment_url,omitempty"`
+	// Attempts are all attempts of a job that was run again, the last one included.
+	Attempts []Attempt `json:"attempts,omitempty"`
 }
 
 // Failed reports whether the job counts as a failure of the pipeline.
@@ -70,14 +77,14 @@ func (c Class) exitCode() int {
 }
 
 // ExitCode is the exit code of the process: 0 passed, allowed failures included;
-// 4 system; 5 timed out; 1 a job failed; 8 blocked on a manual job; 130
-// interrupted. Of several the first in this order counts: 130, 4, 5, 1, 8. A
-// caller that knows the signal says 128 plus its number in place of 130.
+// 4 system; 5 timed out, a job or the run; 1 a job failed; 8 blocked on a manual
+// job; 130 interrupted or canceled. Of several the first in this order counts: 130
+// for an interruption, 4, 5, 1, 130, 8. A caller that knows the signal says 128 plus its number in place of 130.
 func (r *Result) ExitCode() int {
 	if r.Interrupted {
 		return 130
 	}
-	seen := map[int]bool{}
+	seen := map[int]bool{5: r.TimedOut}
 	for i := range r.Jobs {
 		if r.Jobs[i].Failed() {
 			seen[r.Jobs[i].Class.exitCode()] = true
@@ -88,7 +95,10 @@ func (r *Result) ExitCode() int {
 			return code
 		}
 	}
-	if r.Status == StatusManual {
+	switch r.Status {
+	case StatusCanceled:
+		return 130
+	case StatusManual:
 		return 8
 	}
 	return 0

@@ -109,7 +109,7 @@ func (e *Earlier) resumed(p *plan.Plan) *plan.Plan {
 		if j.When == "manual" || j.When == "delayed" {
 			j.When, j.StartIn, j.ManualConfirmation = "on_success", 0, ""
 		}
-		j.ResourceGroup = ""
+		j.ResourceGroup = nil
 	}
 	return &again
 }

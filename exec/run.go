@@ -45,6 +45,21 @@ type Executor struct {
 	Limits plan.Resources
 	// Resume is what an earlier run of the plan did, nil for a run from the beginning.
 	Resume *Earlier
+	// Manual are the full names of manual jobs that start like others; see [MatchManual].
+	Manual []string
+	// Ask, if there is one, asks a person whether a manual job is to start, one
+	// question at a time. Jobs go on meanwhile, but the run does not end. It must
+	// return when ctx is done; an error ends the questions.
+	Ask func(ctx context.Context, q Question) (bool, error)
+	// NoDelay starts delayed jobs at once.
+	NoDelay bool
+	// Timeout bounds the whole run; 0 stands for no limit.
+	Timeout time.Duration
+	// Project tells runs of one project from those of others: its directory.
+	Project string
+	// ClearDead, if there is one, ends what dead runs have left. It is called when a
+	// resource group was waited for, as its holder may have died.
+	ClearDead func(ctx context.Context) error
 	// Kill, when closed, ends everything at once: no grace, no after_script, no artifacts.
 	Kill <-chan struct{}
 }
@@ -72,8 +87,22 @@ type run struct {
 	dotenv    map[int][]variable
 	adopted   []*adopted // by job, nil while none is
 	stopped   string     // why no more jobs are started, empty while they are
-	result    Result
-	err       error
+	attempts  [][]Attempt
+	// again are jobs whose next attempt waits for the end of the last one's worker,
+	// with what that has left.
+	again map[int]leftover
+
+	alarms    []alarm // ascending
+	timer     *time.Timer
+	groups    map[string]*group
+	groupOf   map[int]*group
+	broken    map[int]error // why a job cannot run, to be told when it is launched
+	questions []int         // manual jobs to ask about
+	asking    bool
+	helpers   int // goroutines beside the workers that will send a message
+
+	result Result
+	err    error
 
 	observer, journal *pump
 }
@@ -103,7 +132,7 @@ func (e *Executor) Run(ctx context.Context, p *plan.Plan, scripts func(plan.Scri
 		p = e.Resume.resumed(p)
 		r.plan = p
 	}
-	if r.sched, err = NewSchedule(p); err != nil {
+	if r.sched, err = NewSchedule(p, e.played(p)...); err != nil {
 		return nil, err
 	}
 	if err := r.readScripts(scripts); err != nil {
@@ -111,6 +140,11 @@ func (e *Executor) Run(ctx context.Context, p *plan.Plan, scripts func(plan.Scri
 	}
 	r.workers = make([]*worker, len(p.Jobs))
 	r.results = make([]JobResult, len(p.Jobs))
+	r.attempts = make([][]Attempt, len(p.Jobs))
+	r.again, r.broken = map[int]leftover{}, map[int]error{}
+	r.groups, r.groupOf = map[string]*group{}, map[int]*group{}
+	r.timer = time.NewTimer(time.Hour)
+	defer r.timer.Stop()
 	for i := range p.Jobs {
 		r.results[i] = JobResult{Name: p.Jobs[i].Name, Stage: p.Jobs[i].Stage}
 	}
@@ -132,7 +166,7 @@ func (e *Executor) Run(ctx context.Context, p *plan.Plan, scripts func(plan.Scri
 			}
 		})
 	}
-	r.emit(Event{Type: EventRunStarted, Run: r.runID(), Source: p.Source, Ref: p.Context.Ref, Stages: p.Stages, Jobs: len(p.Jobs)})
+	r.emit(Event{Type: EventRunStarted, Run: r.runID(), Project: r.Project, Source: p.Source, Ref: p.Context.Ref, Stages: p.Stages, Jobs: len(p.Jobs)})
 	r.execute(ctx)
 	r.finish()
 	if r.journal != nil {
@@ -203,18 +237,40 @@ func (r *run) execute(ctx context.Context) {
 	r.hard = hard
 	defer kill(nil)
 	interrupted, killed := ctx.Done(), r.Kill
+	var late <-chan time.Time
+	if r.Timeout > 0 {
+		limit := time.NewTimer(r.Timeout)
+		defer limit.Stop()
+		late = limit.C
+	}
+	if a := r.plan.AutoCancel; r.RunDir != nil && (a == nil || a.OnNewCommit != "none") {
+		watched := make(chan struct{})
+		go func() {
+			defer close(watched)
+			r.watch(r.ctx)
+		}()
+		defer func() {
+			r.cancel(nil)
+			<-watched
+		}()
+	}
 	r.settle()
 	for {
 		r.dispatch()
-		if r.sched.Running() == 0 && r.sched.Ready() == 0 {
+		r.ask()
+		if r.sched.Running()+r.sched.Ready()+r.sched.Holding() == 0 {
 			r.abandon()
-			if r.live == 0 {
+			if r.live+r.helpers == 0 {
 				return
 			}
 		}
 		select {
 		case m := <-r.messages:
 			r.handle(m)
+		case <-r.nextAlarm():
+			r.ring()
+		case <-late:
+			r.timeUp()
 		case <-interrupted:
 			interrupted = nil
 			r.interrupt("the run was interrupted")
@@ -226,23 +282,4 @@ func (r *run) execute(ctx context.Context) {
 		}
 		r.settle()
 	}
-}
-
-// interrupt stops the run for the user's sake.
-func (r *run) interrupt(reason string) {
-	if r.sched.Running() > 0 {
-		r.result.Interrupted = true
-	}
-	if r.stop(reason) > 0 {
-		r.result.Interrupted = true
-	}
-}
-
-// stop starts no more jobs and returns how many are given up by it.
-func (r *run) stop(reason string) int {
-	if r.stopped != "" {
-		return 0
-	}
-	r.stopped = reason
-	return r.sched.Cancel(reason)
 }

@@ -3,6 +3,7 @@ package exec
 import (
 	"container/heap"
 	"fmt"
+	"slices"
 
 	"github.com/cic-ci/cic/plan"
 )
@@ -20,6 +21,9 @@ import (
 // first, then the earlier in the plan. Durations are not known, so every job
 // counts the same.
 //
+// A job that may start goes through up to three gates, in this order: a person
+// ([Schedule.Play]), its delay ([Schedule.Due]), its resource group ([Schedule.Grant]).
+//
 // The whole of a run costs time linear in jobs and written needs, but for the
 // logarithm of the queue: jobs that wait for stages share one tally a stage.
 type Schedule struct {
@@ -29,8 +33,10 @@ type Schedule struct {
 	ready   queue // may start
 	soon    queue // everything they wait for has begun; may hold jobs that moved on
 	settled []int // settled without running, not yet told by Settled
+	held    []int // came to a gate that opens by itself, not yet told by Held
 	all     tally
 	running int
+	holding int // jobs before such a gate
 	// deferred are jobs that will run whatever becomes of the needs that are left.
 	deferred []int
 
@@ -45,6 +51,7 @@ type Schedule struct {
 type node struct {
 	status  Status
 	allowed bool // the job's failure, or its waiting for a person, holds nobody up
+	played  bool // a person wants it to run
 	needs   tally
 	// waiting counts the needs that are not settled, unbegun those that have
 	// not even started.
@@ -60,43 +67,56 @@ type stage struct {
 	failed             int // the first job that failed, -1 if none
 }
 
-// NewSchedule returns the schedule of a plan at its start. The error is that of
-// [plan.NewGraph].
-func NewSchedule(p *plan.Plan) (*Schedule, error) {
+// NewSchedule returns the schedule of a plan at its start. played are manual jobs
+// that are to run without being asked for. The error is that of [plan.NewGraph].
+func NewSchedule(p *plan.Plan, played ...int) (*Schedule, error) {
 	g, err := plan.NewGraph(p)
 	if err != nil {
 		return nil, err
 	}
-	s := &Schedule{
-		jobs:     p.Jobs,
-		graph:    g,
-		nodes:    make([]node, len(p.Jobs)),
-		stages:   make([]stage, len(p.Stages)),
-		frontier: -1,
-		failed:   -1,
-	}
-	for i := range s.stages {
-		s.stages[i].failed = -1
-	}
-	for i := range s.jobs {
+	s := &Schedule{jobs: p.Jobs, graph: g, nodes: make([]node, len(p.Jobs)), stages: make([]stage, len(p.Stages))}
+	for i := range s.nodes {
 		s.nodes[i].status = StatusCreated
-		s.nodes[i].waiting = len(g.Needs(i))
-		s.nodes[i].unbegun = len(g.Needs(i))
-		st := &s.stages[g.Stage(i)]
-		st.unsettled++
-		st.unbegun++
+	}
+	for _, i := range played {
+		s.nodes[i].played = true
 	}
 	s.all.add(StatusCreated, len(s.jobs))
 	s.heights()
 	s.ready.nodes, s.soon.nodes = s.nodes, s.nodes
+	s.count()
+	return s, nil
+}
+
+// count makes what is known of needs and stages from the states of the jobs, and
+// decides what follows from it.
+func (s *Schedule) count() {
+	s.frontier, s.failed, s.begun, s.before = -1, -1, 0, tally{}
+	s.soon.jobs, s.deferred = nil, nil
+	for i := range s.stages {
+		s.stages[i] = stage{failed: -1}
+	}
+	for i := range s.nodes {
+		n := &s.nodes[i]
+		n.needs, n.begun = tally{}, false
+		n.waiting = len(s.graph.Needs(i))
+		n.unbegun = n.waiting
+		st := &s.stages[s.graph.Stage(i)]
+		st.unsettled++
+		st.unbegun++
+	}
 	var changed []int
-	for i := range s.jobs {
-		if !g.StageMode(i) && s.nodes[i].waiting == 0 {
+	for i := range s.nodes {
+		switch n := &s.nodes[i]; {
+		case n.status.complete() || n.status == StatusManual && n.allowed:
+			changed = append(changed, i)
+		case n.status == StatusRunning:
+			s.begin(i)
+		case n.status == StatusCreated && !s.graph.StageMode(i) && n.waiting == 0:
 			changed = s.decide(i, StatusSuccess, changed)
 		}
 	}
 	s.propagate(s.advance(changed))
-	return s, nil
 }
 
 // heights sets the number of jobs on the longest chain that begins at each job.
@@ -163,24 +183,43 @@ func (s *Schedule) Finish(job int, status Status, allowed bool) {
 	s.propagate([]int{job})
 }
 
-// Cancel gives up every job that has not started, and returns their number.
-func (s *Schedule) Cancel(reason string) int {
-	given := len(s.settled)
-	s.ready.jobs, s.soon.jobs = nil, nil
+// Cancel gives up every job that has not started and for which pick, if there is
+// one, is true. It returns their number.
+func (s *Schedule) Cancel(reason string, pick func(job int) bool) int {
+	var given []int
 	for i := range s.nodes {
 		n := &s.nodes[i]
-		if n.status == StatusCreated || n.status == StatusPending || n.status == StatusManual && !n.allowed {
-			n.reason = reason
-			n.allowed = s.jobs[i].AllowFailure
-			s.set(i, StatusCanceled)
-			s.settled = append(s.settled, i)
+		switch n.status {
+		case StatusSuccess, StatusFailed, StatusCanceled, StatusSkipped, StatusRunning:
+			continue
+		case StatusManual:
+			if n.allowed { // it holds nobody up
+				continue
+			}
 		}
+		if pick != nil && !pick(i) {
+			continue
+		}
+		if n.status == StatusScheduled || n.status == StatusWaiting {
+			s.holding--
+		}
+		n.reason = reason
+		n.allowed = s.jobs[i].AllowFailure
+		s.set(i, StatusCanceled)
+		given = append(given, i)
 	}
-	return len(s.settled) - given
+	s.ready.jobs = slices.DeleteFunc(s.ready.jobs, func(i int) bool { return s.nodes[i].status != StatusPending })
+	heap.Init(&s.ready)
+	s.settled = append(s.settled, given...)
+	s.propagate(given)
+	return len(given)
 }
 
 // Ready is the number of jobs that may start.
 func (s *Schedule) Ready() int { return s.ready.Len() }
+
+// Holding is the number of jobs that wait for a gate that opens by itself.
+func (s *Schedule) Holding() int { return s.holding }
 
 // Running is the number of jobs that were started and have not finished.
 func (s *Schedule) Running() int { return s.running }
@@ -190,6 +229,14 @@ func (s *Schedule) Running() int { return s.running }
 func (s *Schedule) Settled() []int {
 	jobs := s.settled
 	s.settled = nil
+	return jobs
+}
+
+// Held takes the jobs that came to a gate that opens by itself since the last
+// call: they are scheduled or wait for their resource, unless they moved on.
+func (s *Schedule) Held() []int {
+	jobs := s.held
+	s.held = nil
 	return jobs
 }
 

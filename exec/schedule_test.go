@@ -66,7 +66,12 @@ func simulate(t testing.TB, p *plan.Plan, outcomes map[string]Status) (states ma
 	for {
 		i, ok := s.Next()
 		if !ok {
-			break
+			for _, i := range s.Held() {
+				s.Due(i)
+			}
+			if i, ok = s.Next(); !ok {
+				break
+			}
 		}
 		status := outcomes[p.Jobs[i].Name]
 		if status == "" {
@@ -243,7 +248,7 @@ func TestScheduleCancel(t *testing.T) {
 	}
 	a, _ := s.Next()
 	s.Settled()
-	if n := s.Cancel("stop"); n != 4 {
+	if n := s.Cancel("stop", nil); n != 4 {
 		t.Errorf("%d jobs given up", n)
 	}
 	s.Finish(a, StatusSuccess, false)
@@ -345,6 +350,9 @@ func TestScheduleAgainstOracle(t *testing.T) {
 		limit := 1 + r.IntN(4)
 		for {
 			settled = append(settled, s.Settled()...)
+			for _, i := range s.Held() {
+				s.Due(i)
+			}
 			for len(running) < limit {
 				i, ok := s.Next()
 				if !ok {

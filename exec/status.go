@@ -1,8 +1,7 @@
 package exec
 
 // Status is the state of a job, or of a whole pipeline, in GitLab's words.
-// States that only a server has (preparing, waiting_for_resource, canceling)
-// do not occur.
+// States that only a server has (preparing, canceling) do not occur.
 type Status string
 
 // The states.
@@ -15,6 +14,9 @@ const (
 	StatusCanceled Status = "canceled" // ended, or never started, because the run was interrupted
 	StatusSkipped  Status = "skipped"  // never started because of how earlier jobs ended
 	StatusManual   Status = "manual"   // waits for a person; of a pipeline: blocked by such a job
+
+	StatusScheduled Status = "scheduled"            // waits for its start_in to pass
+	StatusWaiting   Status = "waiting_for_resource" // waits for its resource group
 )
 
 // complete reports whether the state is final for what depends on it.
@@ -47,7 +49,8 @@ func mapped(s Status, allowed bool) Status {
 
 // tally counts the mapped states of a set of jobs.
 type tally struct {
-	created, pending, running, success, warning, failed, canceled, skipped, ignored, manual, total int
+	created, pending, running, success, warning, failed, canceled, skipped, ignored, manual int
+	scheduled, waiting, total                                                               int
 }
 
 // add counts n more jobs in state s.
@@ -74,6 +77,10 @@ func (t *tally) add(s Status, n int) {
 		t.ignored += n
 	case StatusManual:
 		t.manual += n
+	case StatusScheduled:
+		t.scheduled += n
+	case StatusWaiting:
+		t.waiting += n
 	default:
 		panic("exec: tally of unknown state " + string(s))
 	}
@@ -91,6 +98,8 @@ func (t *tally) merge(o *tally) {
 	t.skipped += o.skipped
 	t.ignored += o.ignored
 	t.manual += o.manual
+	t.scheduled += o.scheduled
+	t.waiting += o.waiting
 	t.total += o.total
 }
 
@@ -104,7 +113,7 @@ func (t *tally) composite(dag bool) Status {
 		return StatusSuccess
 	case dag && t.skipped+t.ignored > 0:
 		return StatusSkipped
-	case dag && t.created+t.pending+t.running+t.manual > 0:
+	case dag && t.created+t.pending+t.running+t.manual+t.scheduled+t.waiting > 0:
 		return StatusPending
 	case t.skipped+t.ignored == t.total:
 		return StatusSkipped
@@ -118,8 +127,12 @@ func (t *tally) composite(dag bool) Status {
 		return StatusPending
 	case t.running+t.pending > 0:
 		return StatusRunning
+	case t.waiting > 0:
+		return StatusWaiting
 	case t.manual > 0:
 		return StatusManual
+	case t.scheduled > 0:
+		return StatusScheduled
 	case t.created > 0:
 		return StatusRunning
 	}

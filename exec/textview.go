@@ -52,6 +52,12 @@ func (v *TextView) Observe(e Event) {
 	switch e.Type {
 	case EventRunStarted:
 		v.runStarted(&e)
+	case EventJobWaiting:
+		v.job(&e, v.paint(dim, "Waiting: "+DisplayName(e.Text)))
+	case EventJobRequeued:
+		v.job(&e, v.paint(dim, "Waiting again: "+DisplayName(e.Text)))
+	case EventJobRetried:
+		v.job(&e, v.paint(yellow, fmt.Sprintf("! Attempt %d failed: %s (%.1fs); trying again", e.Attempt, oneLine(e.Result.Error), e.Seconds)))
 	case EventJobStarted:
 		v.job(&e, v.paint(bold, "Starting job..."))
 		v.job(&e, "Image: "+familiarImage(e.Image))
@@ -210,6 +216,10 @@ func (v *TextView) failure(j *JobResult) {
 func (v *TextView) verdict(r *Result) string {
 	failed := slices.ContainsFunc(r.Jobs, func(j JobResult) bool { return j.Failed() })
 	switch {
+	case r.TimedOut:
+		return v.paint(red, "✗ Pipeline timed out: "+DisplayName(r.Stopped))
+	case r.Interrupted && r.Stopped != "":
+		return v.paint(yellow, "✗ Pipeline canceled: "+DisplayName(r.Stopped))
 	case r.Interrupted:
 		return v.paint(yellow, "✗ Pipeline interrupted")
 	case failed && r.Status == StatusManual:

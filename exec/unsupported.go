@@ -9,8 +9,8 @@ import (
 )
 
 // Unsupported names what the plan asks for and the executor cannot do, in plan
-// order: `job "test": services, retry`. An executor that runs the plan all the
-// same leaves these out; manual jobs are then not started.
+// order: `job "test": services, coverage`. An executor that runs the plan all the
+// same leaves these out.
 func Unsupported(p *plan.Plan) []string {
 	var found []string
 	for i := range p.Jobs {
@@ -21,9 +21,6 @@ func Unsupported(p *plan.Plan) []string {
 			used bool
 		}{
 			{"services", len(j.Services) > 0},
-			{"when:" + j.When, j.When == "manual" || j.When == "delayed"},
-			{"retry", j.Retry != nil && j.Retry.Max > 0},
-			{"resource_group", j.ResourceGroup != ""},
 		} {
 			if f.used {
 				features = append(features, f.name)
@@ -89,10 +86,19 @@ func Select(p *plan.Plan, names []string) (*plan.Plan, error) {
 }
 
 func unknownJob(p *plan.Plan, name string) error {
-	best, distance := "", 3
+	known := make([]string, len(p.Jobs))
 	for i := range p.Jobs {
-		if d := editDistance(name, p.Jobs[i].Name, distance); d < distance {
-			best, distance = p.Jobs[i].Name, d
+		known[i] = p.Jobs[i].Name
+	}
+	return unknownName(known, name)
+}
+
+// unknownName says that no job goes by a name, and which of those known may be meant.
+func unknownName(known []string, name string) error {
+	best, distance := "", 3
+	for _, k := range known {
+		if d := editDistance(name, k, distance); d < distance {
+			best, distance = k, d
 		}
 	}
 	if best != "" {

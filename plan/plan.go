@@ -32,7 +32,7 @@ type Plan struct {
 	// common to all jobs (CI, CI_COMMIT_REF_NAME, ...). Those known only at run
 	// time ([RuntimeVariable]) are supplied by the executor.
 	Variables Variables `json:"variables,omitempty"`
-	// AutoCancel is workflow:auto_cancel, nil where nothing is canceled.
+	// AutoCancel is workflow:auto_cancel, nil for its defaults.
 	AutoCancel *AutoCancel `json:"auto_cancel,omitempty"`
 	// Stages are the stages that hold at least one job, in order.
 	Stages []string `json:"stages"`
@@ -113,8 +113,9 @@ type Job struct {
 	AllowFailureExitCodes []int  `json:"allow_failure_exit_codes,omitempty"`
 	Retry                 *Retry `json:"retry,omitempty"`
 	// Timeout bounds the job's Script, in seconds; always at least 1.
-	Timeout       int64        `json:"timeout"`
-	ResourceGroup string       `json:"resource_group,omitempty"`
+	Timeout int64 `json:"timeout"`
+	// ResourceGroup names what only one job at a time may use, in all runs of the project.
+	ResourceGroup *Text        `json:"resource_group,omitempty"`
 	Environment   *Environment `json:"environment,omitempty"`
 	Resources     *Resources   `json:"resources,omitempty"`
 	// Privileged, Devices (paths such as /dev/kvm) and HostNetwork are requests;
@@ -164,8 +165,8 @@ type AutoCancel struct {
 	// OnJobFailure is all or none (the same as empty): whether a failed job ends
 	// all others.
 	OnJobFailure string `json:"on_job_failure,omitempty"`
-	// OnNewCommit is conservative, interruptible or none (the same as empty): what a
-	// later run of the same ref ends of this one.
+	// OnNewCommit is conservative (the same as empty), interruptible or none: what a
+	// later run of the same ref that asks for it ends of this one.
 	OnNewCommit string `json:"on_new_commit,omitempty"`
 }
 

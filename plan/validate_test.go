@@ -117,7 +117,7 @@ func TestValidate(t *testing.T) {
 		{"retry when", func(p *Plan) { p.Jobs[test].Retry.When[0] = "x" }, `retry.when[0]: "x" is none of always, unknown_failure`},
 		{"retry code", func(p *Plan) { p.Jobs[test].Retry.ExitCodes[0] = -2 }, `retry.exit_codes[0]: exit code -2 is negative`},
 		{"coverage", func(p *Plan) { p.Jobs[test].Coverage = "(" }, "coverage: error parsing regexp: missing closing ): `(`"},
-		{"resource group", func(p *Plan) { p.Jobs[test].ResourceGroup = "\n" }, `resource_group: "\n" holds a control character`},
+		{"resource group", func(p *Plan) { p.Jobs[test].ResourceGroup = &Text{Value: "\n"} }, `resource_group: "\n" holds a control character`},
 		{"environment", func(p *Plan) { p.Jobs[test].Environment.Name.Value = "" }, `environment.name: must not be empty`},
 		{"environment action", func(p *Plan) { p.Jobs[test].Environment.Action = "go" }, `environment.action: "go" is none of`},
 		{"environment URL", func(p *Plan) { *p.Jobs[test].Environment.URL = text("${") }, `environment.url: template "${": malformed reference at byte 0`},

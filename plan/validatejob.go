@@ -137,7 +137,10 @@ func (s scope) exitCodes(codes []int) {
 
 // environment checks where a job runs and what it may use.
 func (v *validator) environment(s scope, j *Job) {
-	s.field("resource_group").line(j.ResourceGroup)
+	if g := j.ResourceGroup; g != nil {
+		s.field("resource_group").required(*g)
+		s.field("resource_group").line(g.Value)
+	}
 	if e := j.Environment; e != nil {
 		at := s.field("environment")
 		at.field("name").required(e.Name)

@@ -30,8 +30,8 @@ var (
 	}
 )
 
-// conduct decodes the keywords that tell when and how often a job runs, and
-// what becomes of its failure (specification 16, 25, 29).
+// conduct decodes the keywords that tell when, where and how often a job runs,
+// and what becomes of its failure (specification 16, 25, 27, 29).
 func (d *decoder) conduct(j *Job, what string, n *syntax.Node) {
 	switch what {
 	case "when":
@@ -50,6 +50,11 @@ func (d *decoder) conduct(j *Job, what string, n *syntax.Node) {
 		j.Coverage = d.coverage(n)
 	case "environment":
 		j.Environment = d.environment(n)
+	case "resource_group":
+		j.ResourceGroup = d.environmentName(n, what)
+	case "manual_confirmation":
+		t, _ := d.filledText(n, what)
+		j.ManualConfirmation = t.Value
 	}
 }
 

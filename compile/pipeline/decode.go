@@ -116,6 +116,8 @@ func (d *decoder) topLevel(globals []syntax.Pair) {
 			stages = d.stages(p.Value)
 		case "variables":
 			d.pipeline.Variables = d.variables(p.Value, "variables", inVariable)
+		case "workflow":
+			d.workflow(p.Value)
 		case "default":
 			def = p.Value
 			d.defaultEntry(p.Value)

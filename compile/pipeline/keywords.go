@@ -30,6 +30,8 @@ const (
 	inCloudSecret                      // secrets:NAME:gcp_secret_manager, azure_key_vault
 	inAWSSecret                        // secrets:NAME:aws_secrets_manager
 	inManagedSecret                    // secrets:NAME:gitlab_secrets_manager
+	inWorkflow                         // workflow
+	inAutoCancel                       // workflow:auto_cancel
 	scopeEnd
 )
 
@@ -56,7 +58,7 @@ type keyword struct {
 var keywords = []keyword{
 	{name: "spec", refused: inPipeline},
 	{name: "include", refused: inPipeline, instead: "put the jobs in this file"},
-	{name: "workflow", refused: inPipeline, instead: "give each job rules of its own"},
+	{name: "workflow", done: inPipeline},
 	{name: "default", done: inPipeline},
 	{name: "stages", done: inPipeline},
 	{name: "variables", done: inPipeline | inJob | inService, refused: inRule | inFilter},
@@ -72,7 +74,7 @@ var keywords = []keyword{
 	{name: "after_script", done: inPipeline | inherited},
 	{name: "run", refused: inJob, instead: `write the commands of its steps under "script"`},
 	{name: "trigger", refused: inJob},
-	{name: "rules", done: inJob},
+	{name: "rules", done: inJob, refused: inWorkflow, instead: "give each job rules of its own"},
 	{name: "only", done: inJob},
 	{name: "except", done: inJob},
 	{name: "needs", done: inJob, refused: inRule},
@@ -80,10 +82,10 @@ var keywords = []keyword{
 	{name: "artifacts", done: inherited | inNeed},
 	{name: "retry", done: inherited},
 	{name: "timeout", done: inherited},
-	{name: "interruptible", done: inherited, refused: inRule},
+	{name: "interruptible", done: inherited | inRule},
 	{name: "when", done: inJob | inRule | inArtifacts | inCache | inRetry},
-	{name: "start_in", done: inJob, refused: inRule},
-	{name: "allow_failure", done: inJob, refused: inRule},
+	{name: "start_in", done: inJob | inRule},
+	{name: "allow_failure", done: inJob | inRule},
 	{name: "parallel", done: inJob, refused: inNeed},
 	{name: "coverage", done: inJob},
 	{name: "tags", ignored: inherited},
@@ -93,12 +95,12 @@ var keywords = []keyword{
 	{name: "identity", refused: inherited},
 	{name: "secrets", done: inJob},
 	{name: "environment", done: inJob},
-	{name: "resource_group", refused: inJob},
+	{name: "resource_group", done: inJob},
 	{name: "release", refused: inJob},
 	{name: "pages", refused: inJob, instead: `list the directory under "artifacts:paths"`},
 	{name: "publish", refused: inJob, instead: `list the directory under "artifacts:paths"`},
 	{name: "inputs", refused: inJob},
-	{name: "manual_confirmation", refused: inJob},
+	{name: "manual_confirmation", done: inJob},
 	{name: "dast_configuration", refused: inJob},
 
 	// variables
@@ -108,7 +110,7 @@ var keywords = []keyword{
 	{name: "expand", done: inVariable | inJobVariable},
 
 	// image and services
-	{name: "name", done: inImage | inService | inArtifacts | inEnvironment | inVaultEngine | inCloudSecret | inManagedSecret},
+	{name: "name", done: inImage | inService | inArtifacts | inEnvironment | inVaultEngine | inCloudSecret | inManagedSecret, refused: inWorkflow},
 	{name: "alias", done: inService},
 	{name: "entrypoint", done: inImage | inService},
 	{name: "command", done: inService},
@@ -169,6 +171,11 @@ var keywords = []keyword{
 	{name: "region", done: inAWSSecret},
 	{name: "role_arn", done: inAWSSecret},
 	{name: "role_session_name", done: inAWSSecret},
+
+	// workflow
+	{name: "auto_cancel", done: inWorkflow},
+	{name: "on_new_commit", done: inAutoCancel},
+	{name: "on_job_failure", done: inAutoCancel},
 
 	// environment
 	{name: "url", done: inEnvironment},

@@ -49,6 +49,8 @@ func TestKeywordsAreHandled(t *testing.T) {
 		inCloudSecret:   func(n *syntax.Node) *syntax.Node { return inSecretAs(mapping("azure_key_vault", n)) },
 		inAWSSecret:     func(n *syntax.Node) *syntax.Node { return inSecretAs(mapping("aws_secrets_manager", n)) },
 		inManagedSecret: func(n *syntax.Node) *syntax.Node { return inSecretAs(mapping("gitlab_secrets_manager", n)) },
+		inWorkflow:      func(n *syntax.Node) *syntax.Node { return mapping("workflow", n) },
+		inAutoCancel:    func(n *syntax.Node) *syntax.Node { return mapping("workflow", mapping("auto_cancel", n)) },
 	}
 	for s := scope(1); s < scopeEnd; s <<= 1 {
 		for _, name := range vocabularies[s].names {

@@ -14,9 +14,14 @@ type Pipeline struct {
 	Stages []Text
 	// Variables of the top level, in source order.
 	Variables []Variable
+	// AutoCancel is workflow:auto_cancel, nil if there is none.
+	AutoCancel *AutoCancel
 	// Jobs are the visible jobs, parallel ones expanded, in source order.
 	Jobs []*Job
 }
+
+// AutoCancel is workflow:auto_cancel; "" stands for what is not specified.
+type AutoCancel struct{ OnNewCommit, OnJobFailure Text }
 
 // Text is a scalar with its position.
 type Text struct {
@@ -80,6 +85,10 @@ type Job struct {
 	AllowFailure          *bool
 	AllowFailureExitCodes []int
 	Interruptible         bool
+	// ManualConfirmation is "" if there is none.
+	ManualConfirmation string
+	// ResourceGroup may hold variables; "" if there is none.
+	ResourceGroup Text
 	// Coverage is the RE2 expression of coverage, without its slashes.
 	Coverage string
 }
@@ -123,6 +132,10 @@ type Rule struct {
 	// If is empty-valued with an invalid position where the rule has none.
 	If   Text
 	When Text // "" if not specified
+	// StartIn in seconds, of a rule that says delayed.
+	StartIn int64
+	// AllowFailure and Interruptible are nil if not specified.
+	AllowFailure, Interruptible *bool
 }
 
 // Filter is only or except.

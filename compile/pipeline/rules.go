@@ -38,10 +38,23 @@ func (d *decoder) rule(n *syntax.Node) Rule {
 			r.If, _ = d.filledText(value, what)
 		case "when":
 			r.When, _ = d.word(value, what, ruleWhen)
+		case "start_in":
+			r.StartIn = d.duration(value, what, maxStartIn)
+		case "allow_failure":
+			allowed := d.boolean(value, what)
+			r.AllowFailure = &allowed
+		case "interruptible":
+			may := d.boolean(value, what)
+			r.Interruptible = &may
 		}
 	})
-	if r.When.Value == "delayed" && !specified(n.Get("start_in")) {
-		d.fail(CodeMissing, n.Get("when"), `"when: delayed" needs "start_in"`)
+	when := n.Get("when")
+	delayed := when != nil && when.Kind == syntax.String && when.Value == "delayed"
+	switch start := n.Get("start_in"); {
+	case delayed && !specified(start):
+		d.fail(CodeMissing, when, `"when: delayed" needs "start_in"`)
+	case specified(start) && !delayed:
+		d.fail(CodeConflict, n.GetKey("start_in"), `"start_in" needs "when: delayed" in the same rule`)
 	}
 	return r
 }
