@@ -134,16 +134,21 @@ func (m *Manager) probe(mounter overlayMounter) (err error) {
 	defer func() { err = errors.Join(err, UnmountAll(dir), Remove(dir)) }()
 	o := overlay{upper: filepath.Join(dir, "upper"), work: filepath.Join(dir, "work")}
 	lower, project := filepath.Join(dir, "lower"), filepath.Join(dir, "project")
-	for _, d := range []string{o.upper, o.work, lower, project, filepath.Join(lower, "dir")} {
+	for _, d := range []string{o.upper, o.work, lower, project} {
 		if err := os.Mkdir(d, 0o755); err != nil {
 			return err
 		}
+	}
+	// Its name must not be that of a directory of the project, with which it would merge.
+	victim, err := os.MkdirTemp(lower, probeDir)
+	if err != nil {
+		return err
 	}
 	o.lower = []string{lower, m.cfg.Source}
 	if err := mounter.mount(o, project); err != nil {
 		return err
 	}
-	hidden := filepath.Join(project, "dir")
+	hidden := filepath.Join(project, filepath.Base(victim))
 	if err := os.Remove(hidden); err != nil {
 		return fmt.Errorf("make a whiteout: %w", err)
 	}
@@ -154,7 +159,7 @@ func (m *Manager) probe(mounter overlayMounter) (err error) {
 		return err
 	}
 	// What the layers hold is what artifacts are collected from.
-	if _, err := os.Stat(filepath.Join(o.upper, "dir", "file")); err != nil {
+	if _, err := os.Stat(filepath.Join(o.upper, filepath.Base(victim), "file")); err != nil {
 		return fmt.Errorf("look into the upper layer: %w", err)
 	}
 	return nil
