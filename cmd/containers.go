@@ -150,6 +150,11 @@ func executeInContainers(ctx context.Context, c *cli.Context, p *project, e *exe
 			warner(c.App.ErrWriter)(fmt.Sprintf("not all older runs could be asked to give way: %v", err))
 		}
 	}
+	if e.KeepFailed {
+		if err := keepSurroundings(c, p, e.RunDir); err != nil {
+			return nil, err
+		}
+	}
 	e.Runtime, e.Workspaces = r, manager
 	caches, afterwards, err := openCaches(ctx, c, p, pl)
 	if err != nil {
@@ -195,7 +200,7 @@ type overlays struct{ *workspace.Manager }
 
 func (o overlays) Open(id string) (exec.Workspace, error) { return o.Manager.Open(id) }
 
-func workspaces(ctx context.Context, c *cli.Context, p *project, dir *exec.RunDir) (exec.Workspaces, error) {
+func workspaces(ctx context.Context, c *cli.Context, p *project, dir *exec.RunDir) (overlays, error) {
 	cfg := workspace.Config{
 		Source: p.dir, Dir: dir.WorkspacesDir(), Warn: warner(c.App.ErrWriter),
 		Shared: c.String("workspace") == "shared",
@@ -203,7 +208,7 @@ func workspaces(ctx context.Context, c *cli.Context, p *project, dir *exec.RunDi
 	if c.String("source") == "clean" {
 		mask, err := p.ignored(ctx)
 		if err != nil {
-			return nil, fail(exitSystem, err)
+			return overlays{}, fail(exitSystem, err)
 		}
 		cfg.Mask = mask
 	}
@@ -213,7 +218,7 @@ func workspaces(ctx context.Context, c *cli.Context, p *project, dir *exec.RunDi
 	cfg.Tracked = func() (map[string]bool, error) { return p.tracked(ctx) }
 	manager, err := workspace.New(cfg)
 	if err != nil {
-		return nil, fail(exitSystem, err)
+		return overlays{}, fail(exitSystem, err)
 	}
 	return overlays{manager}, nil
 }

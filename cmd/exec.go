@@ -60,6 +60,7 @@ func execFlags() []cli.Flag {
 		&cli.StringFlag{Name: "network", Value: "host", Usage: "host: the machine's network; none: loopback only"},
 		&cli.BoolFlag{Name: "ignore-unsupported", Usage: "warn about what cannot be carried out yet, and go on without it"},
 		&cli.BoolFlag{Name: "strict-runtime", Usage: "refuse to run with a containerd, runc or crun that has known security holes"},
+		&cli.BoolFlag{Name: "keep-failed", Usage: "keep the workspaces of failed jobs for cic shell"},
 		&cli.BoolFlag{Name: "dry-run", Usage: "run nothing; print what would run, in order"},
 	}, gateFlags(), viewFlags(), reportFlags(), cacheFlags(), grantFlags(), secretFlags(), runtimeFlags())
 }
@@ -196,21 +197,22 @@ func execute(c *cli.Context, p *project, dir *exec.RunDir, r request) error {
 	ctx, kill, stop := onSignals(c.Context, c.App.ErrWriter)
 	defer stop()
 	e := &exec.Executor{
-		Now:       time.Now,
-		Jobs:      c.Int("jobs"),
-		Variables: p.facts,
-		Granted:   granted,
-		Limits:    limits,
-		Secrets:   given,
-		RunDir:    dir,
-		Kill:      kill,
-		Observer:  shown.Observe,
-		Resume:    done,
-		Manual:    manual,
-		Ask:       ask,
-		NoDelay:   c.Bool("no-delay") || dir == nil,
-		Timeout:   c.Duration("timeout"),
-		Project:   p.dir,
+		Now:        time.Now,
+		Jobs:       c.Int("jobs"),
+		Variables:  p.facts,
+		Granted:    granted,
+		Limits:     limits,
+		Secrets:    given,
+		RunDir:     dir,
+		Kill:       kill,
+		Observer:   shown.Observe,
+		Resume:     done,
+		Manual:     manual,
+		Ask:        ask,
+		NoDelay:    c.Bool("no-delay") || dir == nil,
+		Timeout:    c.Duration("timeout"),
+		Project:    p.dir,
+		KeepFailed: c.Bool("keep-failed"),
 	}
 	var result *exec.Result
 	if dir == nil {

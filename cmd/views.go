@@ -63,8 +63,8 @@ func openViews(c *cli.Context) (*views, error) {
 		return nil, err
 	}
 	colour := colorTerminal(out)
-	if wantsLive(c.String("progress"), out) {
-		v.live = exec.NewLive(out, func() (int, int) { return terminalSize(out) }, time.Now, colour)
+	if terminal := out; wantsLive(c.String("progress"), terminal) {
+		v.live = exec.NewLive(terminal, func() (int, int) { return terminalSize(terminal) }, time.Now, colour)
 		if isTerminal(c.App.ErrWriter) {
 			c.App.ErrWriter = v.live.Wrap(c.App.ErrWriter)
 		}

@@ -34,6 +34,8 @@ func (dryBox) Builds() string       { return "" }
 func (dryBox) Mount([]string) error { return nil }
 func (dryBox) Close() error         { return nil }
 
+func (dryBox) Keep(string) ([]string, error) { return nil, nil }
+
 func (dryBox) Collect(workspace.Patterns, string) (*workspace.Manifest, error) {
 	return &workspace.Manifest{}, nil
 }

@@ -193,6 +193,9 @@ type Workspace interface {
 	// given to Mount and once collected by the same patterns. It is called as Collect
 	// is, and before it.
 	Unchanged(p workspace.Patterns, layer string) (bool, error)
+	// Keep moves what the job wrote to dst, which does not exist yet, and returns the
+	// layers below it. Called once the job's processes are gone, before Close.
+	Keep(dst string) (layers []string, err error)
 	// Close unmounts and removes everything. It may be called twice.
 	Close() error
 }

@@ -158,6 +158,11 @@ func (t *fakeTree) Unchanged(p workspace.Patterns, layer string) (bool, error) {
 	return t.w.unchanged[t.id], nil
 }
 
+func (t *fakeTree) Keep(dst string) ([]string, error) {
+	t.w.record("keep %s", t.id)
+	return t.w.layers[t.id], os.Mkdir(dst, 0o700)
+}
+
 func (t *fakeTree) Close() error {
 	t.w.mu.Lock()
 	defer t.w.mu.Unlock()

@@ -37,6 +37,8 @@ type worker struct {
 	caches  []*jobCache
 	held    []io.Closer // what the workspace uses of the caches
 	cover   *coverage
+	mounted bool
+	keep    bool // the workspace
 	left    leftover
 
 	// reports are the dotenv variables of earlier jobs, exports what the script gets
@@ -106,6 +108,8 @@ func (w *worker) main() {
 		if err != nil {
 			fail(res, err)
 		}
+		w.keep = w.r.KeepFailed && w.r.RunDir != nil && w.mounted && res.Status == StatusFailed
+		res.Kept = w.keep
 		w.r.Secrets.hide(res)
 		// The loop may change its result, and nobody waits for the record.
 		recorded = w.recordOutputs(res.Status)
@@ -226,6 +230,7 @@ func (w *worker) perform(l launch, res *JobResult, setupErr error) (err error) {
 	if err := w.ws.Mount(append(caches, l.layers...)); err != nil {
 		return fmt.Errorf("workspace: %w", err)
 	}
+	w.mounted = true
 	if err := w.startServices(); err != nil {
 		w.judge(res, 0, err)
 		return nil
@@ -430,6 +435,9 @@ func (w *worker) cleanup() error {
 	var errs []error
 	if w.box != nil {
 		errs = append(errs, w.box.Close())
+	}
+	if w.mounted && w.r.KeepFailed && w.r.RunDir != nil {
+		errs = append(errs, w.keepWorkspace())
 	}
 	if w.ws != nil {
 		errs = append(errs, w.ws.Close())

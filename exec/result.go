@@ -53,6 +53,8 @@ type JobResult struct {
 	ArtifactsExpire time.Time `json:"artifacts_expire,omitzero"`
 	// Reports is the number of collected report files, by kind.
 	Reports map[string]int `json:"reports,omitempty"`
+	// Kept: the workspace of the failed job was kept.
+	Kept bool `json:"kept,omitempty"`
 	// Coverage is what the plan's expression found in the output, in percent.
 	Coverage *float64 `json:"coverage,omitempty"`
 	// EnvironmentURL is the address of the job's environment, expanded.

@@ -29,6 +29,8 @@ type Executor struct {
 	Variables map[string]string
 	// Secrets are what jobs may ask for; nil for none.
 	Secrets *Secrets
+	// KeepFailed keeps the workspaces of failed jobs, for [Record.KeptJob].
+	KeepFailed bool
 	// Grace is the time between SIGTERM and SIGKILL; 0 stands for 10 s.
 	Grace time.Duration
 	// AfterScriptTimeout bounds an after_script; 0 stands for GitLab's 5 min.

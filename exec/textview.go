@@ -211,6 +211,13 @@ func (v *TextView) failure(j *JobResult) {
 	if j.Log != "" {
 		v.line("  log: %s", DisplayName(j.Log))
 	}
+	if v.run == "" {
+		return
+	}
+	if j.Kept {
+		v.line("  a shell in its workspace: cic shell %s %s", v.run, shellWord(DisplayName(j.Name)))
+	}
+	v.line("  to go on from here: cic exec --resume %s", v.run)
 }
 
 func (v *TextView) verdict(r *Result) string {

@@ -66,6 +66,7 @@ Found 5 job(s)
   last lines of its output:
   | it is bad
   log: LOGS/lint.log
+  to go on from here: cic exec --resume run
 
 ============================================================
 ✗ Pipeline failed

@@ -1,6 +1,8 @@
 package containerd
 
 import (
+	"io"
+
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -59,3 +61,19 @@ type ImageInfo struct {
 	// Size is that of the compressed content for this machine, in bytes.
 	Size int64
 }
+
+// Console is where a person, or a program, uses a container.
+type Console struct {
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	// Terminal: the command gets a terminal of its own, whose output is Stdout.
+	Terminal bool
+	// Size is that of the terminal at first, Resized brings each later one.
+	Size    WindowSize
+	Resized <-chan WindowSize
+	// Note is told what services have to say.
+	Note func(warning bool, text string)
+}
+
+// WindowSize is the size of a terminal in characters.
+type WindowSize struct{ Columns, Rows uint32 }

@@ -30,6 +30,11 @@ func (*Runtime) Close() error { return nil }
 // Setup returns an error.
 func (*Runtime) Setup(context.Context, exec.Spec) (exec.Sandbox, error) { return nil, errNotLinux }
 
+// Shell returns an error.
+func (*Runtime) Shell(context.Context, exec.Spec, []string, Console) (int, error) {
+	return 0, errNotLinux
+}
+
 // Address is empty.
 func (*Runtime) Address() string { return "" }
 

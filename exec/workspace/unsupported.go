@@ -18,6 +18,9 @@ func New(Config) (*Manager, error) { return nil, errUnsupported }
 // Open returns an error: workspaces need Linux.
 func (*Manager) Open(string) (*Workspace, error) { return nil, errUnsupported }
 
+// Reopen returns an error: workspaces need Linux.
+func (*Manager) Reopen(string, string, []string) (*Workspace, error) { return nil, errUnsupported }
+
 // Workspace is one job's tree, on Linux.
 type Workspace struct{}
 
@@ -38,6 +41,9 @@ func (*Workspace) Collect(Patterns, string) (*Manifest, error) { return nil, err
 
 // Unchanged returns an error: workspaces need Linux.
 func (*Workspace) Unchanged(Patterns, string) (bool, error) { return false, errUnsupported }
+
+// Keep returns an error: workspaces need Linux.
+func (*Workspace) Keep(string) ([]string, error) { return nil, errUnsupported }
 
 // Close does nothing.
 func (*Workspace) Close() error { return nil }
