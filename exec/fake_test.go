@@ -27,6 +27,7 @@ type world struct {
 	// collectTo is collect for what looks at where the files are to go.
 	collectTo map[string]func(dst string) (*workspace.Manifest, error)
 	written   map[string][]string
+	hits      map[string]Hits
 	// unchanged are the jobs that change nothing of what was restored.
 	unchanged map[string]bool
 
@@ -96,7 +97,7 @@ func (b *fakeBox) Start(context.Context, func(bool, string)) error {
 	return nil
 }
 
-func (b *fakeBox) Hits() Hits { return Hits{} }
+func (b *fakeBox) Hits() Hits { return b.w.hits[b.id] }
 
 func (b *fakeBox) Written() []string { return b.w.written[b.id] }
 

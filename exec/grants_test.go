@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/cic-ci/cic/plan"
 )
@@ -140,6 +141,46 @@ func TestGranted(t *testing.T) {
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: got %+v, want %+v", p.Jobs[i].Name, got, want)
 		}
+	}
+}
+
+// A limit that was hit is named, and of a script that failed the class.
+func TestJudgeHits(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		code  int
+		hits  Hits
+		limit int64
+		class Class
+		error string
+		note  string
+	}{
+		{"memory", 137, Hits{OOM: true}, 64 << 20, ClassOOM, "out of memory: the kernel killed a process of the job at its limit of 64 MiB; exit code 137 (SIGKILL)", ""},
+		{"the machine's memory", 1, Hits{OOM: true}, 0, ClassOOM, "out of memory: the kernel killed a process of the job; exit code 1", ""},
+		{"a script that goes on", 0, Hits{OOM: true}, 64 << 20, "", "", "out of memory: the kernel killed a process of the job at its limit of 64 MiB"},
+		{"processes", 2, Hits{PIDs: true}, 0, ClassScript, "exit code 2", "the limit of 4096 processes was hit"},
+		{"none", 137, Hits{}, 64 << 20, ClassScript, "exit code 137 (SIGKILL)", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := newHarness(t, &world{script: programs{"a": exits(test.code)}, hits: map[string]Hits{"a": test.hits}})
+				p := parsePlan(t, "1 a")
+				p.Jobs[0].Resources = &plan.Resources{Memory: test.limit}
+				res := h.run(t, t.Context(), p).Jobs[0]
+				if res.Class != test.class || res.Error != test.error {
+					t.Errorf("class %q: %s", res.Class, res.Error)
+				}
+				var notes []string
+				for _, e := range h.events {
+					if e.Type == EventJobNote && e.Warning {
+						notes = append(notes, e.Text)
+					}
+				}
+				if got := strings.Join(notes, "\n"); got != test.note {
+					t.Errorf("notes %q", got)
+				}
+			})
+		})
 	}
 }
 

@@ -306,10 +306,12 @@ func (w *worker) judge(res *JobResult, code int, err error) {
 		w.judgeHits(res)
 	default:
 		res.Status = StatusSuccess
+		w.judgeHits(res)
 	}
 }
 
-// judgeHits says of a script that failed which limits it ran into.
+// judgeHits says which limits the script ran into. One that passes all the same
+// has got over it: a shell goes on after a command that was killed.
 func (w *worker) judgeHits(res *JobResult) {
 	hits, limits := w.box.Hits(), w.limits()
 	if hits.PIDs {
@@ -318,12 +320,16 @@ func (w *worker) judgeHits(res *JobResult) {
 	if !hits.OOM {
 		return
 	}
-	res.Class = ClassOOM
-	limit := ""
+	text := "out of memory: the kernel killed a process of the job"
 	if limits.Memory > 0 {
-		limit = " at its limit of " + ByteSize(limits.Memory)
+		text += " at its limit of " + ByteSize(limits.Memory)
 	}
-	res.Error = "out of memory: the kernel killed a process of the job" + limit + "; " + res.Error
+	if res.Status == StatusSuccess {
+		w.log.Note(true, "%s", text)
+		return
+	}
+	res.Class = ClassOOM
+	res.Error = text + "; " + res.Error
 }
 
 // runAfterScript runs the second program: after success, a failed script and an
