@@ -16,7 +16,7 @@ SUDO = $$([ "$$(id -u)" = 0 ] || echo sudo -E)
 build: bin/cic
 
 bin/cic: tools
-	CGO_ENABLED=0 $(GO) build -o bin/cic ./cmd/cic
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o bin/cic ./cmd/cic
 
 demo: bin/cic
 	SUDO="$(SUDO)" golden/demo/run.sh bin/cic
