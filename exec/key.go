@@ -87,6 +87,9 @@ func (w *worker) keyParts(l launch) ([]KeyPart, error) {
 		k.add("artifacts of "+from, l.digests[i])
 	}
 	k.json("artifacts", w.job.Artifacts)
+	if w.job.Coverage != "" {
+		k.add("coverage", w.job.Coverage) // of which the result tells
+	}
 	k.json("limits", w.limits())
 	k.json("granted", w.granted())
 	k.parts = append(k.parts, w.r.Reuse.Options...)

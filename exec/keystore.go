@@ -25,11 +25,14 @@ type KeyStore struct {
 type KeyRecord struct {
 	Key string `json:"key"`
 	// Project is the directory of the project: keys of two are never the same thing.
-	Project string    `json:"project"`
-	Job     string    `json:"job"`
-	Run     string    `json:"run"`
-	Time    time.Time `json:"time"`
-	Parts   []KeyPart `json:"parts"`
+	Project string `json:"project"`
+	Job     string `json:"job"`
+	// Since is the run in which the job was run, at Time; Run is the last one that has
+	// what it left.
+	Since string    `json:"since"`
+	Time  time.Time `json:"time"`
+	Run   string    `json:"run"`
+	Parts []KeyPart `json:"parts"`
 	// Outputs is the digest of what the job left, empty where it leaves nothing.
 	Outputs string    `json:"outputs,omitempty"`
 	Result  JobResult `json:"result"`

@@ -68,11 +68,11 @@ func (w *worker) reuse(l launch, res *JobResult) bool {
 			d.Why = err.Error()
 			w.log.Note(!errors.Is(err, errNoDigest), "the job is run: %v", err)
 		case rec != nil:
-			d.Reused = rec.Run
+			d.Reused = rec.Since
 			*res = rec.Result
 			res.Log = w.r.RunDir.LogPath(w.id)
-			res.Reused, res.Reason = rec.Run, "unchanged since run "+rec.Run
-			w.log.Note(false, "unchanged since run %s", rec.Run)
+			res.Reused, res.Reason = rec.Since, "unchanged since run "+rec.Since
+			w.log.Note(false, "unchanged since run %s", rec.Since)
 		default:
 			d.Why = "no run has succeeded with this key"
 		}
@@ -115,6 +115,11 @@ func (w *worker) findReusable(l launch, d *KeyDecision) (*KeyRecord, error) {
 	if w.left, err = w.adoptFiles(from, done); err != nil {
 		return nil, fmt.Errorf("take over what run %s left: %w", rec.Run, err)
 	}
+	// From now on this run has it too, and the other may be removed.
+	rec.Run = w.r.RunDir.ID
+	if err := w.r.Reuse.store.put(rec); err != nil {
+		w.log.Note(true, "record the key: %v", err)
+	}
 	return rec, nil
 }
 
@@ -136,7 +141,7 @@ func (w *worker) recordKey(res *JobResult, outputs *Outputs) error {
 	if d == nil || d.Reused != "" || res.Status != StatusSuccess {
 		return nil
 	}
-	rec := &KeyRecord{Key: d.Key, Project: d.Project, Job: d.Job, Run: w.r.RunDir.ID, Time: d.Time, Parts: d.Parts, Result: *res}
+	rec := &KeyRecord{Key: d.Key, Project: d.Project, Job: d.Job, Since: w.r.RunDir.ID, Run: w.r.RunDir.ID, Time: d.Time, Parts: d.Parts, Result: *res}
 	if outputs != nil {
 		rec.Outputs = outputs.SHA256
 	}
