@@ -243,7 +243,7 @@ func TestUnskippable(t *testing.T) {
 		"environment":    {When: "on_success", Environment: &plan.Environment{}},
 		"when: always":   {When: "always"},
 		"when: manual":   {When: "manual"},
-		"resource_group": {When: "on_success", ResourceGroup: "x"},
+		"resource_group": {When: "on_success", ResourceGroup: &plan.Text{Value: "x"}},
 	} {
 		if got := unskippable(&j); (got == "") != (want == "") || !strings.Contains(got, want) {
 			t.Errorf("%q, want %q", got, want)
