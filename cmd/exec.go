@@ -198,6 +198,7 @@ func execute(c *cli.Context, p *project, dir *exec.RunDir, r request) error {
 	if err != nil {
 		return err
 	}
+	ask = shown.asking(ask)
 	ctx, kill, stop := onSignals(c.Context, c.App.ErrWriter)
 	defer stop()
 	e := &exec.Executor{
