@@ -2,14 +2,12 @@ package cmd
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"sort"
 	"strings"
 
@@ -65,6 +63,9 @@ func compileFlags() []cli.Flag {
 		&cli.StringFlag{Name: "ref", Usage: "compile for this `BRANCH` instead of the one that is checked out"},
 		&cli.StringFlag{Name: "tag", Usage: "compile for this `TAG`"},
 		&cli.StringFlag{Name: "event", Value: "push", Usage: "the pipeline's `SOURCE`: push, web, schedule, api, trigger, merge_request_event, ..."},
+		&cli.StringSliceFlag{Name: "input", Usage: "set an input of the pipeline, `NAME=VALUE`"},
+		&cli.StringFlag{Name: "changes-since", Usage: "rules:changes compare with `REV`; without it they always hold"},
+		&cli.BoolFlag{Name: "stub-includes", Usage: "leave out included files of which there is no copy in the project"},
 		&cli.StringSliceFlag{Name: "var", Usage: "set a variable, `NAME=VALUE`; it beats those of the file"},
 		&cli.StringFlag{Name: "default-image", Usage: "the `IMAGE` of jobs that name none (default: python:3.11)"},
 		&cli.StringFlag{Name: "artifacts", Value: "upstream", Usage: "a job with needs sees the artifacts of everything `upstream`, or of its needs alone (needs)"},
@@ -88,40 +89,12 @@ func oneFile(c *cli.Context) (string, error) {
 // compileProject reads the pipeline file and compiles it, printing all
 // diagnostics. file may be empty.
 func compileProject(c *cli.Context, file string) (*project, *compile.Result, error) {
-	p, err := openProject(c.Context, c.String("project"))
+	p, o, closeProject, err := compileOptions(c, file)
 	if err != nil {
-		return nil, nil, fail(exitInvalid, err)
-	}
-	o := compile.Options{
-		Ref: p.ref, Tag: p.tag, Event: c.String("event"),
-		Predefined:   p.facts,
-		DefaultImage: c.String("default-image"),
-		Artifacts:    c.String("artifacts"),
-		POSIX:        c.Bool("posix"),
-	}
-	if err := refOptions(c, p, &o); err != nil {
 		return nil, nil, err
 	}
-	if !slices.Contains(compile.Events, o.Event) {
-		return nil, nil, usage("--event is one of %s, not %q", strings.Join(compile.Events, ", "), o.Event)
-	}
-	if o.Artifacts != "upstream" && o.Artifacts != "needs" {
-		return nil, nil, usage("--artifacts is upstream or needs, not %q", o.Artifacts)
-	}
-	if o.Given, err = givenVariables(c.StringSlice("var")); err != nil {
-		return nil, nil, err
-	}
-	for _, text := range c.StringSlice("request") {
-		r, err := compile.ParseRequest(text)
-		if err != nil {
-			return nil, nil, usage("--request: %v", err)
-		}
-		o.Requests = append(o.Requests, r)
-	}
-	if o.Source, o.Data, err = readPipeline(c.Context, p, file); err != nil {
-		return nil, nil, err
-	}
-	result, diagnostics := compile.Compile(o)
+	defer closeProject()
+	result, diagnostics, sources := compile.Compile(*o)
 	for _, d := range diagnostics {
 		// To leave nothing to run is not a fault of the pipeline: GitLab makes none
 		// then. The caller says what it means for him.
@@ -129,7 +102,7 @@ func compileProject(c *cli.Context, file string) (*project, *compile.Result, err
 			d.Severity = syntax.SeverityWarning
 		}
 	}
-	if err := printDiagnostics(c.App.ErrWriter, diagnostics, o.Source, o.Data); err != nil {
+	if err := printDiagnostics(c.App.ErrWriter, diagnostics, o.Source, sources); err != nil {
 		return nil, nil, err
 	}
 	if result == nil {
@@ -141,102 +114,14 @@ func compileProject(c *cli.Context, file string) (*project, *compile.Result, err
 // errNoJobs says that there is nothing to compile or to run for this ref.
 var errNoJobs = &exitError{code: exitInvalid, err: errors.New("there is no job to compile a plan of")}
 
-func refOptions(c *cli.Context, p *project, o *compile.Options) error {
-	switch {
-	case c.IsSet("ref") && c.IsSet("tag"):
-		return usage("--ref and --tag exclude each other")
-	case c.IsSet("ref"):
-		o.Ref, o.Tag = c.String("ref"), false
-	case c.IsSet("tag"):
-		o.Ref, o.Tag = c.String("tag"), true
-	case !p.git:
-		fmt.Fprintf(c.App.ErrWriter, "cic: warning: %s is not in a git repository: the branch is taken to be \"main\" (--ref sets another)\n", quotePath(c.String("project")))
-	}
-	if o.Ref == "" {
-		return usage("the branch or tag name must not be empty")
-	}
-	return nil
-}
-
-func quotePath(path string) string {
-	if path == "." {
-		return "this directory"
-	}
-	return fmt.Sprintf("%q", path)
-}
-
-func givenVariables(list []string) (map[string]string, error) {
-	given := map[string]string{}
-	for _, v := range list {
-		name, value, ok := strings.Cut(v, "=")
-		if !ok || !plan.IsIdentifier(name) {
-			return nil, usage("--var wants NAME=VALUE, got %q", v)
-		}
-		if strings.ContainsRune(value, 0) {
-			return nil, usage("--var %s: the value holds a NUL byte", name)
-		}
-		given[name] = value
-	}
-	return given, nil
-}
-
-// readPipeline finds and reads the pipeline file. The name returned is the one
-// given, or relative to the project where it was found there.
-func readPipeline(ctx context.Context, p *project, file string) (name string, data []byte, err error) {
-	if file != "" {
-		data, err = readRegular(file)
-		if err != nil {
-			return "", nil, fail(exitInvalid, err)
-		}
-		return filepath.ToSlash(file), data, nil
-	}
-	for _, name := range []string{".gitlab-ci.yml", "pipeline.yml"} {
-		data, err := readRegular(filepath.Join(p.dir, name))
-		if err == nil {
-			return name, data, nil
-		}
-		if !errors.Is(err, fs.ErrNotExist) {
-			return "", nil, fail(exitInvalid, err)
-		}
-	}
-	e := &exitError{code: exitInvalid, err: fmt.Errorf("%s holds neither .gitlab-ci.yml nor pipeline.yml", p.dir)}
-	if top := p.line(ctx, "rev-parse", "--show-toplevel"); p.git && top != p.dir {
-		e.help = fmt.Sprintf("the repository's root is %s: run cic there, or name it with --project", top)
-	}
-	return "", nil, e
-}
-
-// readRegular reads a regular file; a FIFO or a device would block or never end.
-func readRegular(name string) ([]byte, error) {
-	info, err := os.Stat(name)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a regular file", name)
-	}
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	// As much as a plan may have; the parser's own limit is lower.
-	const limit = 64 << 20
-	data, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err == nil && len(data) > limit {
-		err = fmt.Errorf("%s is larger than %d MiB", name, limit>>20)
-	}
-	return data, err
-}
-
 // printDiagnostics prints warnings and errors; the error it returns, if any
 // diagnostic is an error, says how many there were.
-func printDiagnostics(w io.Writer, list syntax.ErrorList, name string, data []byte) error {
+func printDiagnostics(w io.Writer, list syntax.ErrorList, name string, sources map[string][]byte) error {
 	if len(list) == 0 {
 		return nil
 	}
 	var b bytes.Buffer
-	if err := list.Render(&b, map[string][]byte{name: data}, syntax.RenderOptions{Color: colorTerminal(w)}); err != nil {
+	if err := list.Render(&b, sources, syntax.RenderOptions{Color: colorTerminal(w)}); err != nil {
 		return err
 	}
 	if _, err := w.Write(b.Bytes()); err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"os/exec"
@@ -207,6 +208,53 @@ func (p *project) ignored(ctx context.Context) ([]string, error) {
 	return splitNUL(out), nil
 }
 
+// tree lists the files of the project that git does not ignore, relative to it;
+// outside git, all of them.
+func (p *project) tree(ctx context.Context) (files []string, err error) {
+	if p.git {
+		out, err := p.run(ctx, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate")
+		return splitNUL(out), err
+	}
+	root, err := os.OpenRoot(p.dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	err = fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			files = append(files, name)
+		}
+		return err
+	})
+	return files, err
+}
+
+// changes answers rules:changes: what differs between the work tree and another
+// commit, from where the two have parted. since is used where no other is named;
+// empty: nothing is known then.
+func (p *project) changes(ctx context.Context, since string) func(compareTo string) ([]string, bool, error) {
+	return func(compareTo string) (paths []string, known bool, err error) {
+		if compareTo == "" {
+			compareTo = since
+		}
+		if compareTo == "" {
+			return nil, false, nil
+		}
+		commit := p.line(ctx, "rev-parse", "-q", "--verify", "--end-of-options", compareTo+"^{commit}")
+		if commit == "" {
+			commit = p.line(ctx, "rev-parse", "-q", "--verify", "--end-of-options", "refs/remotes/origin/"+compareTo+"^{commit}")
+		}
+		if commit == "" {
+			return nil, false, fmt.Errorf("%q is not a valid ref", compareTo)
+		}
+		if base := p.line(ctx, "merge-base", commit, "HEAD"); base != "" {
+			commit = base
+		}
+		out, err := p.run(ctx, "diff", "--name-only", "--no-renames", "--no-ext-diff", "--relative", "-z", commit)
+		return splitNUL(out), err == nil, err
+	}
+}
+
 // tracked lists the files in git's index, relative to the project.
 func (p *project) tracked(ctx context.Context) (map[string]bool, error) {
 	files := map[string]bool{}
@@ -219,20 +267,6 @@ func (p *project) tracked(ctx context.Context) (map[string]bool, error) {
 	}
 	for _, name := range splitNUL(out) {
 		files[name] = true
-	}
-	return files, nil
-}
-
-// visible lists the files that git tracks or would: what is not ignored. It never
-// looks into them, which could start programs that the repository names.
-func (p *project) visible(ctx context.Context) ([]string, error) {
-	out, err := p.run(ctx, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate")
-	if err != nil {
-		return nil, err
-	}
-	files := splitNUL(out)
-	if files == nil {
-		files = []string{} // and not all there is
 	}
 	return files, nil
 }

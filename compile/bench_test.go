@@ -73,7 +73,7 @@ func BenchmarkCompile(b *testing.B) {
 			o := Options{Source: ".gitlab-ci.yml", Data: largePipeline(n), Ref: "main"}
 			b.ReportAllocs()
 			for b.Loop() {
-				result, found := Compile(o)
+				result, found, _ := Compile(o)
 				if result == nil {
 					b.Fatal(found[0])
 				}

@@ -11,6 +11,7 @@ const (
 	codeExpression    = "CIC2311" // rules:if cannot be parsed
 	codeDoubtful      = "CIC2312" // rules:if can hardly mean what it says (warning)
 	codeFilterPattern = "CIC2313" // an entry of only or except begins like a pattern and is none (warning)
+	codeClause        = "CIC2314" // a clause of rules cannot be evaluated
 
 	// The graph.
 

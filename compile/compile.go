@@ -7,6 +7,8 @@
 package compile
 
 import (
+	"io/fs"
+
 	"github.com/cic-ci/cic/compile/pipeline"
 	"github.com/cic-ci/cic/compile/resolve"
 	"github.com/cic-ci/cic/compile/syntax"
@@ -39,6 +41,22 @@ type Options struct {
 	POSIX bool
 	// Requests are what jobs need of the machine, by the command line.
 	Requests []Request
+	// Project is the project's tree, for files to include; it must not lead out of
+	// the project. Nil: nothing can be included.
+	Project fs.FS
+	// Tree lists the project's files, for rules:exists. Nil: there are none.
+	Tree func() ([]string, error)
+	// Changes lists the files that differ from another ref, or from what the event
+	// implies where that is empty, for rules:changes. Not known, or nil: every
+	// rules:changes holds. An error says that the ref does not exist.
+	Changes func(compareTo string) (paths []string, known bool, err error)
+	// Inputs are values for the inputs that the pipeline file declares.
+	Inputs map[string]string
+	// Vendored returns the copy of an included file that is not in the project; see
+	// [resolve.Options].
+	Vendored func(resolve.Location) (name string, data []byte, err error)
+	// StubIncludes leaves out includes of which there is no copy, with a warning.
+	StubIncludes bool
 }
 
 // Result is what a compilation makes.
@@ -50,13 +68,19 @@ type Result struct {
 }
 
 // Compile compiles a pipeline. The result is nil if the list holds an error; it
-// may hold warnings beside a result.
-func Compile(o Options) (*Result, syntax.ErrorList) {
+// may hold warnings beside a result. sources are the texts of the files that were
+// read, by the names that diagnostics use.
+func Compile(o Options) (result *Result, found syntax.ErrorList, sources map[string][]byte) {
+	sources = map[string][]byte{o.Source: o.Data}
+	result, found = walk(o, sources)
+	return result, found, sources
+}
+
+func walk(o Options, sources map[string][]byte) (*Result, syntax.ErrorList) {
 	var found syntax.ErrorList
 	env := pass(&found, func() (*environment, syntax.ErrorList) { return newEnvironment(o) })
-	root := pass(&found, func() (*syntax.Node, syntax.ErrorList) { return syntax.Parse(o.Source, o.Data) })
-	root = pass(&found, func() (*syntax.Node, syntax.ErrorList) { return resolve.Resolve(root) })
-	pass(&found, func() (struct{}, syntax.ErrorList) { return warnCredentials(root, env.source) })
+	root := pass(&found, func() (*syntax.Node, syntax.ErrorList) { return resolveFiles(env, sources) })
+	pass(&found, func() (struct{}, syntax.ErrorList) { return warnCredentials(root, env.sources) })
 	pipe := pass(&found, func() (*pipeline.Pipeline, syntax.ErrorList) { return pipeline.Decode(root) })
 	chosen := pass(&found, func() (*selection, syntax.ErrorList) { return selectJobs(pipe, env) })
 	edges := pass(&found, func() (*graph, syntax.ErrorList) { return newGraph(pipe, chosen) })

@@ -21,7 +21,7 @@ func mustCompile(t testing.TB, text string, o Options) *Result {
 	if o.Ref == "" {
 		o.Ref = "main"
 	}
-	r, found := Compile(o)
+	r, found, _ := Compile(o)
 	if r == nil {
 		for _, e := range found {
 			t.Log(e)
@@ -252,7 +252,7 @@ func TestCommandLineOptions(t *testing.T) {
 		`variables refer to each other in a circle: A -> B -> A`:      {Given: map[string]string{"A": "$B", "B": "$A"}},
 	} {
 		o.Source, o.Data, o.Ref = "ci.yml", []byte("j: {script: [x]}"), "main"
-		r, found := Compile(o)
+		r, found, _ := Compile(o)
 		if r != nil || len(found) == 0 || found[0].Msg != want {
 			t.Errorf("want %s, got %v", want, found)
 		}
@@ -272,7 +272,7 @@ func TestSourceWithin(t *testing.T) {
 		{`"é": {image: a, script: [x], rules: [{if: $A == b}]}`, 1, 49, 1},
 		{`j: {image: a, script: [x], rules: [{if: "\x24A == b"}]}`, 1, 41, 1}, // escaped: the scalar itself
 	} {
-		_, found := Compile(Options{Source: "ci.yml", Data: []byte(test.yaml), Ref: "main"})
+		_, found, _ := Compile(Options{Source: "ci.yml", Data: []byte(test.yaml), Ref: "main"})
 		want := syntax.Pos{File: "ci.yml", Line: test.line, Col: test.col}
 		if len(found) != 1 || found[0].Pos != want || found[0].Len != test.wantLength {
 			t.Errorf("%s: %+v, want %v", test.yaml, found, want)
@@ -291,7 +291,7 @@ func FuzzCompile(f *testing.F) {
 	f.Add([]byte("a: {stage: .pre, script: x, rules: [{if: $A =~ $B, when: never}]}\nb: {only: [/x/i@y], script: x}"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		o := Options{Source: "ci.yml", Data: data, Ref: "main", Given: map[string]string{"G": "$A"}}
-		r, found := Compile(o)
+		r, found, _ := Compile(o)
 		if (r == nil) != found.HasErrors() {
 			t.Fatalf("result %v with %v", r, found)
 		}
@@ -302,7 +302,7 @@ func FuzzCompile(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, _ := Compile(o)
+		again, _, _ := Compile(o)
 		second, err := plan.Encode(again.Plan)
 		if err != nil || !bytes.Equal(first, second) {
 			t.Fatalf("the second plan differs: %v\n%s", err, cmp.Diff(string(first), string(second)))
@@ -337,14 +337,14 @@ func TestPlanSize(t *testing.T) {
 		chain.String():     "whose artifacts each job gets",
 		variables.String(): "the variables of all jobs",
 	} {
-		r, found := Compile(Options{Source: "ci.yml", Data: []byte(text), Ref: "main"})
+		r, found, _ := Compile(Options{Source: "ci.yml", Data: []byte(text), Ref: "main"})
 		if r != nil || !slices.ContainsFunc(found, func(e *syntax.Error) bool {
 			return e.Code == codePlanSize && strings.Contains(e.Msg, want)
 		}) {
 			t.Errorf("%s: compiled: %t", want, r != nil)
 		}
 	}
-	if r, _ := Compile(Options{Source: "ci.yml", Data: []byte(chain.String()), Ref: "main", Artifacts: "needs"}); r == nil {
+	if r, _, _ := Compile(Options{Source: "ci.yml", Data: []byte(chain.String()), Ref: "main", Artifacts: "needs"}); r == nil {
 		t.Error("the chain does not compile with GitLab's rule for artifacts")
 	}
 }

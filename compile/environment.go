@@ -28,7 +28,9 @@ type environment struct {
 	context plan.Context
 	// predefined are the predefined variables that are known now and common to all jobs.
 	predefined plan.Variables
-	source     *source
+	// sources finds places in the files that were read.
+	sources *sources
+	files   *files
 }
 
 func newEnvironment(o Options) (*environment, syntax.ErrorList) {
@@ -46,7 +48,7 @@ func newEnvironment(o Options) (*environment, syntax.ErrorList) {
 			errs.Add(codeOption, syntax.Pos{}, 0, fmt.Sprintf("%q, given on the command line, is no name for a variable", name))
 		}
 	}
-	env := &environment{options: o, event: o.Event, source: newSource(o.Source, o.Data)}
+	env := &environment{options: o, event: o.Event, files: &files{options: o}}
 	if env.event == "" {
 		env.event = "push"
 	}

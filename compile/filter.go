@@ -11,40 +11,102 @@ import (
 	"github.com/cic-ci/cic/compile/syntax"
 )
 
-// defaultRefs is the "only" of a job without rules and only.
-var defaultRefs = pipeline.Filter{Refs: []pipeline.Text{{Value: "branches"}, {Value: "tags"}}}
+// defaultRefs are the refs of an "only" without any, and of a job without rules
+// and only.
+var defaultRefs = []pipeline.Text{{Value: "branches"}, {Value: "tags"}}
 
+// applyFilters decides by only, all of whose keys must hold, and except, none of
+// which may (specification section 11).
 func (s *selector) applyFilters(j *pipeline.Job, d *decision) {
 	only := j.Only
 	if only == nil {
-		only = &defaultRefs
-	}
-	matched, all := s.match(only, "only")
-	if matched == "" {
-		d.included = false
-		if j.Only == nil {
-			d.reason, d.pos = s.env.refText()+" is neither a branch nor a tag, for which jobs without rules run", j.Pos
+		if s.workflow {
 			return
 		}
-		d.reason = fmt.Sprintf("only: %s is not among them", s.env.refText())
-		d.rule, d.pos = "only: "+all, j.Only.Pos
+		only = &pipeline.Filter{Pos: j.Pos}
+	}
+	if why, rule := s.unmet(j, only); why != "" {
+		d.included, d.reason, d.rule, d.pos = false, why, rule, only.Pos
+		if j.Only == nil {
+			d.reason, d.rule = s.env.refText()+" is neither a branch nor a tag, for which jobs without rules run", ""
+		}
 		return
 	}
 	if j.Except == nil {
 		return
 	}
-	if matched, _ := s.match(j.Except, "except"); matched != "" {
-		d.included, d.rule, d.pos = false, "except: "+matched, j.Except.Pos
-		d.reason = fmt.Sprintf("except: %s is among them", s.env.refText())
+	if why, rule := s.met(j, j.Except); why != "" {
+		d.included, d.reason, d.rule, d.pos = false, why, rule, j.Except.Pos
 	}
+}
+
+// unmet says which key of only does not hold, "" for none.
+func (s *selector) unmet(j *pipeline.Job, f *pipeline.Filter) (why, rule string) {
+	refs := f.Refs
+	if refs == nil {
+		refs = defaultRefs
+	}
+	if matched, all := s.match(refs, "only"); matched == "" {
+		return fmt.Sprintf("only: %s is not among them", s.env.refText()), "only: " + all
+	}
+	if f.Variables != nil {
+		if matched, all := s.matchVariables(j, f.Variables, "only"); matched == "" {
+			return "only:variables: no expression holds", "only: variables: " + all
+		}
+	}
+	if f.Changes != nil && !s.matchChanges(j, f.Changes) {
+		return "only:changes: no file that matches has changed", "only: changes: " + texts(f.Changes)
+	}
+	if f.Kubernetes {
+		return "only:kubernetes: there is no cluster", "only: kubernetes: active"
+	}
+	return "", ""
+}
+
+// met says which key of except holds, "" for none.
+func (s *selector) met(j *pipeline.Job, f *pipeline.Filter) (why, rule string) {
+	if matched, _ := s.match(f.Refs, "except"); matched != "" {
+		return fmt.Sprintf("except: %s is among them", s.env.refText()), "except: " + matched
+	}
+	if matched, _ := s.matchVariables(j, f.Variables, "except"); matched != "" {
+		return "except:variables: an expression holds", "except: variables: " + matched
+	}
+	if f.Changes != nil && s.matchChanges(j, f.Changes) {
+		return "except:changes: a file that matches has changed, or may have", "except: changes: " + texts(f.Changes)
+	}
+	return "", ""
+}
+
+// matchVariables returns the first expression that holds, "" for none, and all of
+// them for a person.
+func (s *selector) matchVariables(j *pipeline.Job, expressions []pipeline.Text, keyword string) (matched, all string) {
+	for _, text := range expressions {
+		e := s.expression(text, keyword+":variables")
+		if e != nil && e.Eval(s.recorded(j, e)) && matched == "" {
+			matched = text.Value
+		}
+	}
+	return matched, texts(expressions)
+}
+
+func (s *selector) matchChanges(j *pipeline.Job, patterns []pipeline.Text) bool {
+	holds, err := s.env.files.changed(s.patterns(j, patterns), "")
+	return err != nil || holds // without a ref to compare with there is no error
+}
+
+// texts joins texts for a person.
+func texts(list []pipeline.Text) string {
+	var all []string
+	for _, t := range list {
+		all = append(all, t.Value)
+	}
+	return strings.Join(all, ", ")
 }
 
 // match returns the first entry of a filter that holds, "" for none, and all
 // entries for a person.
-func (s *selector) match(f *pipeline.Filter, keyword string) (matched, all string) {
-	entries := make([]string, len(f.Refs))
-	for i, ref := range f.Refs {
-		entries[i] = ref.Value
+func (s *selector) match(refs []pipeline.Text, keyword string) (matched, all string) {
+	for _, ref := range refs {
 		holds, ok := s.matchRef(ref.Value)
 		if !ok {
 			s.diags.report(&syntax.Error{
@@ -58,7 +120,7 @@ func (s *selector) match(f *pipeline.Filter, keyword string) (matched, all strin
 			matched = ref.Value
 		}
 	}
-	return matched, strings.Join(entries, ", ")
+	return matched, texts(refs)
 }
 
 // patternWithPath splits /regex/flags@group/project.

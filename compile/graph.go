@@ -123,11 +123,21 @@ func (b *graphBuilder) checkStages() {
 // checkNeeds checks the needs of a job, whether it is selected or not.
 func (b *graphBuilder) checkNeeds(i int) {
 	j := b.p.Jobs[i]
-	if j.Needs == nil {
-		return
+	if j.Needs != nil {
+		b.checkNeedList(i, *j.Needs)
 	}
+	// Those of rules that do not count now may count another time.
+	for r := range j.Rules {
+		if needs := j.Rules[r].Needs; needs != nil && needs != j.Needs {
+			b.checkNeedList(i, *needs)
+		}
+	}
+}
+
+func (b *graphBuilder) checkNeedList(i int, needs []pipeline.Need) {
+	j := b.p.Jobs[i]
 	first := map[string]syntax.Pos{}
-	for _, n := range *j.Needs {
+	for _, n := range needs {
 		name := n.Job.Value
 		if pos, dup := first[name]; dup {
 			diag := at(codeDuplicateNeed, n.Job, j, "job %q needs %q twice", j.Base, name)
@@ -140,8 +150,8 @@ func (b *graphBuilder) checkNeeds(i int) {
 		first[name] = n.Job.Pos
 		b.checkNeed(i, n)
 	}
-	if len(*j.Needs) > maxNeeds {
-		diag := at(codeManyNeeds, (*j.Needs)[0].Job, j, "job %q needs %d jobs; GitLab allows %d by default", j.Base, len(*j.Needs), maxNeeds)
+	if len(needs) > maxNeeds {
+		diag := at(codeManyNeeds, needs[0].Job, j, "job %q needs %d jobs; GitLab allows %d by default", j.Base, len(needs), maxNeeds)
 		diag.Severity = syntax.SeverityWarning
 		b.diags.report(diag)
 	}

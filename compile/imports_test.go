@@ -21,9 +21,10 @@ var layering = map[string][]string{
 	"compile/syntax":   {"credential"},
 	"compile/expr":     {},
 	"compile/script":   {},
-	"compile/resolve":  {"compile/syntax"},
+	"compile/glob":     {},
+	"compile/resolve":  {"compile/expr", "compile/syntax"},
 	"compile/pipeline": {"compile/syntax"},
-	"compile":          {"compile/expr", "compile/pipeline", "compile/resolve", "compile/script", "compile/syntax", "credential", "plan"},
+	"compile":          {"compile/expr", "compile/glob", "compile/pipeline", "compile/resolve", "compile/script", "compile/syntax", "credential", "plan"},
 	"exec/workspace":   {"plan"},
 	"exec/cachestore":  {"exec/workspace"}, // which removes what hostile jobs have made
 	"exec/mask":        {"credential"},
@@ -34,7 +35,8 @@ var layering = map[string][]string{
 	"exec/doctor":            {"exec", "exec/containerd", "exec/workspace"},
 	"schema":                 {"exec", "plan"},
 	"exec/report":            {"exec", "plan"},
-	"cmd":                    {"compile", "compile/syntax", "exec", "exec/cachestore", "exec/containerd", "exec/doctor", "exec/report", "exec/workspace", "plan", "schema"},
+	"cmd/vendoring":          {"compile/resolve"},
+	"cmd":                    {"cmd/vendoring", "compile", "compile/resolve", "compile/syntax", "exec", "exec/cachestore", "exec/containerd", "exec/doctor", "exec/report", "exec/workspace", "plan", "schema"},
 	"cmd/cic":                {"cmd"},
 	"golden":                 {},
 	"golden/bench":           {"compile", "compile/syntax", "exec", "exec/cachestore", "exec/containerd", "exec/workspace", "plan"},
@@ -50,7 +52,7 @@ var owners = map[string][]string{
 }
 
 // standardOnly are packages without any outside module.
-var standardOnly = []string{"plan", "credential", "compile/expr", "exec/mask"}
+var standardOnly = []string{"plan", "credential", "compile/expr", "compile/glob", "exec/mask"}
 
 func TestImports(t *testing.T) {
 	for _, goos := range []string{"linux", "darwin", "windows"} {

@@ -24,8 +24,7 @@ type lowered struct {
 
 // lower makes the plan: it is the one place where plan values are built.
 func lower(p *pipeline.Pipeline, sel *selection, g *graph, env *environment) (*lowered, syntax.ErrorList) {
-	l := &lowering{env: env}
-	l.vars = newVariables(p, env.options.Given, env.predefined, &l.diags)
+	l := &lowering{env: env, top: p.Variables, vars: map[string]*variables{}}
 	out := &lowered{
 		nodes:      g.nodes,
 		predefined: make([]plan.Variables, len(g.nodes)),
@@ -37,6 +36,9 @@ func lower(p *pipeline.Pipeline, sel *selection, g *graph, env *environment) (*l
 			Stages:        g.stages,
 			Jobs:          make([]plan.Job, len(g.nodes)),
 		},
+	}
+	if p.Workflow != nil {
+		out.plan.Name = l.workflowName(p.Workflow.Name.Value)
 	}
 	if a := p.AutoCancel; a != nil {
 		out.plan.AutoCancel = &plan.AutoCancel{OnJobFailure: a.OnJobFailure.Value, OnNewCommit: a.OnNewCommit.Value}
@@ -76,8 +78,11 @@ func lower(p *pipeline.Pipeline, sel *selection, g *graph, env *environment) (*l
 
 // lowering is the state of that pass.
 type lowering struct {
-	env    *environment
-	vars   *variables
+	env *environment
+	// top are the top-level variables, vars what jobs share of them, by the names
+	// that a job inherits.
+	top    []pipeline.Variable
+	vars   map[string]*variables
 	images images
 	diags  diagnostics
 	// imageless are the jobs that got the default image.
@@ -152,8 +157,9 @@ func (l *lowering) texts(out *plan.Job, j *pipeline.Job, predefined *plan.Variab
 		from = l.defaultImage(j)
 	}
 	known := plan.JobVariables(out)
-	env := environmentTexts{job: j, report: l.diags.report, late: l.vars.late}
-	vars, e := l.vars.forJob(j, len(out.DotenvFrom) > 0, func(e *expander, name string) (plan.Text, bool) {
+	shared := l.shared(j)
+	env := environmentTexts{job: j, report: l.diags.report, late: shared.late}
+	vars, e := shared.forJob(j, len(out.DotenvFrom) > 0, func(e *expander, name string) (plan.Text, bool) {
 		switch {
 		case name == "CI_JOB_IMAGE":
 			return l.jobImage(e, from.Name.Value), true

@@ -218,7 +218,7 @@ func commandPos(p *program, at *script.Error, env *environment) syntax.Pos {
 	if at.Line >= len(lines) {
 		return pos
 	}
-	return env.source.within(pos, lines[at.Line], at.Col)
+	return env.sources.within(pos, lines[at.Line], at.Col)
 }
 
 func scriptError(p *program, job *plan.Job, err error, env *environment) *syntax.Error {

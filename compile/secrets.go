@@ -47,14 +47,14 @@ func (l *lowering) secrets(out *plan.Job, j *pipeline.Job) {
 
 // warnCredentials warns of texts that look like credentials: what stands in a
 // pipeline is in its plan too, and whoever reads one of them can use it.
-func warnCredentials(root *syntax.Node, src *source) (none struct{}, _ syntax.ErrorList) {
+func warnCredentials(root *syntax.Node, src *sources) (none struct{}, _ syntax.ErrorList) {
 	w := credentialWalk{src: src, seen: map[*syntax.Node]bool{}}
 	w.node(root)
 	return none, w.diags.list
 }
 
 type credentialWalk struct {
-	src   *source
+	src   *sources
 	seen  map[*syntax.Node]bool // a node may have several parents
 	diags diagnostics
 }

@@ -2,9 +2,8 @@ package compile
 
 import (
 	"errors"
-	"fmt"
+	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/cic-ci/cic/compile/expr"
 	"github.com/cic-ci/cic/compile/pipeline"
@@ -36,6 +35,10 @@ type decision struct {
 	// where that is written.
 	reason, rule string
 	pos          syntax.Pos
+	// workflow: it is workflow:rules that leave the job out.
+	workflow bool
+	// by is the rule that decided, nil if none did.
+	by *pipeline.Rule
 }
 
 // selectJobs evaluates rules, only and except (specification sections 10, 11, 16).
@@ -43,23 +46,31 @@ func selectJobs(p *pipeline.Pipeline, env *environment) (*selection, syntax.Erro
 	s := &selector{
 		env:         env,
 		top:         make(map[string]string, len(p.Variables)),
-		expressions: map[string]*expr.Expr{},
+		expressions: map[expressionKey]*expr.Expr{},
 		read:        map[string]*string{},
 	}
 	for _, v := range p.Variables {
 		s.top[v.Name] = v.Value
 	}
+	forbidden := s.applyWorkflow(p)
 	sel := &selection{decisions: make([]decision, len(p.Jobs)), read: s.read, selector: s}
 	for i, j := range p.Jobs {
 		sel.decisions[i] = s.decide(j)
+		if forbidden != nil {
+			sel.decisions[i] = *forbidden
+			continue
+		}
+		p.Jobs[i] = sel.decisions[i].applied(j)
 	}
 	return sel, s.diags.list
 }
 
 type selector struct {
-	env         *environment
-	top         map[string]string // top-level variables
-	expressions map[string]*expr.Expr
+	env *environment
+	top map[string]string // top-level variables
+	// workflow: there are workflow:rules, and so no default for only.
+	workflow    bool
+	expressions map[expressionKey]*expr.Expr
 	read        map[string]*string
 	diags       diagnostics
 }
@@ -90,42 +101,17 @@ func (s *selector) decide(j *pipeline.Job) decision {
 	return d
 }
 
-// applyRules lets the first rule that matches decide, and returns it. The rules
-// behind it are looked at for faults alone.
-func (s *selector) applyRules(j *pipeline.Job, d *decision) (decided *pipeline.Rule) {
-	for i := range j.Rules {
-		r := &j.Rules[i]
-		e := s.expression(r.If)
-		if decided != nil || e != nil && !e.Eval(s.recorded(j, e)) {
-			continue
-		}
-		decided = r
-		if r.When.Value != "" {
-			d.when, d.startIn = r.When.Value, r.StartIn
-		}
-		if r.Interruptible != nil {
-			d.interruptible = *r.Interruptible
-		}
-		if d.when == "never" {
-			d.included, d.reason, d.rule = false, "rules: the first rule that matched says never", ruleText(*r)
-		}
-	}
-	switch {
-	case decided != nil:
-	case len(j.Rules) == 0:
-		d.included, d.reason = false, "rules: the list is empty"
-	default:
-		d.included, d.reason = false, "rules: no rule matched"
-	}
-	return decided
-}
+// expressionKey is an expression and the keyword that it belongs to.
+type expressionKey struct{ text, where string }
 
-// expression parses a rule's if; nil for a rule without one, or a broken one.
-func (s *selector) expression(text pipeline.Text) *expr.Expr {
+// expression parses a rule's if, or another expression; nil for a rule without
+// one, or a broken one.
+func (s *selector) expression(text pipeline.Text, where string) *expr.Expr {
 	if !text.Pos.IsValid() && text.Value == "" {
 		return nil
 	}
-	if e := s.expressions[text.Value]; e != nil {
+	key := expressionKey{text.Value, where}
+	if e := s.expressions[key]; e != nil {
 		return e
 	}
 	e, err := expr.Parse(text.Value)
@@ -134,20 +120,20 @@ func (s *selector) expression(text pipeline.Text) *expr.Expr {
 		if !errors.As(err, &fault) {
 			fault = &expr.Error{Msg: err.Error()}
 		}
-		s.reportExpression(text, *fault, syntax.Error{Code: codeExpression, Msg: "rules:if cannot be parsed: "})
+		s.reportExpression(text, *fault, syntax.Error{Code: codeExpression, Msg: where + " cannot be parsed: "})
 		return nil
 	}
 	for _, w := range e.Warnings() {
-		s.reportExpression(text, w, syntax.Error{Severity: syntax.SeverityWarning, Code: codeDoubtful, Msg: "rules:if: "})
+		s.reportExpression(text, w, syntax.Error{Severity: syntax.SeverityWarning, Code: codeDoubtful, Msg: where + ": "})
 	}
-	s.expressions[text.Value] = e
+	s.expressions[key] = e
 	return e
 }
 
 // reportExpression completes and reports a diagnostic, of which Msg is the
 // beginning, with a fault inside an expression.
 func (s *selector) reportExpression(text pipeline.Text, fault expr.Error, diag syntax.Error) {
-	diag.Pos = s.env.source.within(text.Pos, text.Value, fault.Offset)
+	diag.Pos = s.env.sources.within(text.Pos, text.Value, fault.Offset)
 	diag.Len, diag.Help = max(fault.Len, 1), fault.Help
 	diag.Msg += fault.Msg
 	s.diags.report(&diag)
@@ -184,19 +170,8 @@ func (s *selector) lookup(j *pipeline.Job, name string) (string, bool) {
 	if v, ok := s.lookupFile(j, name); ok {
 		return v, true
 	}
-	switch name {
-	case "CI_JOB_NAME":
-		return j.Name, true
-	case "CI_JOB_NAME_SLUG":
-		return plan.Slug(j.Name), true
-	case "CI_JOB_GROUP_NAME":
-		return j.Base, true
-	case "CI_JOB_STAGE":
-		return j.Stage.Value, true
-	case "CI_NODE_TOTAL":
-		return strconv.Itoa(max(j.NodeTotal, 1)), true
-	case "CI_NODE_INDEX":
-		return strconv.Itoa(j.NodeIndex), j.NodeIndex > 0
+	if v, ok, known := lookupJob(j, name); known {
+		return v, ok
 	}
 	if t, ok := s.env.predefined.Get(name); ok {
 		return t.Value, true
@@ -205,72 +180,46 @@ func (s *selector) lookup(j *pipeline.Job, name string) (string, bool) {
 	return v, ok
 }
 
+// lookupJob returns the predefined variables of a job; known is false for others.
+// Without a job they are not defined.
+func lookupJob(j *pipeline.Job, name string) (value string, ok, known bool) {
+	if j == nil {
+		return "", false, variesByJob(name) && name != "CI_NODE_TOTAL"
+	}
+	switch name {
+	case "CI_JOB_NAME":
+		return j.Name, true, true
+	case "CI_JOB_NAME_SLUG":
+		return plan.Slug(j.Name), true, true
+	case "CI_JOB_GROUP_NAME":
+		return j.Base, true, true
+	case "CI_JOB_STAGE":
+		return j.Stage.Value, true, true
+	case "CI_NODE_TOTAL":
+		return strconv.Itoa(max(j.NodeTotal, 1)), true, true
+	case "CI_NODE_INDEX":
+		return strconv.Itoa(j.NodeIndex), j.NodeIndex > 0, true
+	}
+	return "", false, false
+}
+
 // lookupFile returns what the file itself says, unless the command line beats it.
 func (s *selector) lookupFile(j *pipeline.Job, name string) (string, bool) {
 	if _, given := s.env.options.Given[name]; given {
 		return "", false
 	}
-	for _, list := range [][]pipeline.Variable{j.Matrix, j.Variables} {
-		for _, v := range list {
-			if v.Name == name {
-				return v.Value, true
+	if j != nil {
+		for _, list := range [][]pipeline.Variable{j.Matrix, j.Variables} {
+			for _, v := range list {
+				if v.Name == name {
+					return v.Value, true
+				}
 			}
+		}
+		if j.TopVariables != nil && !slices.Contains(*j.TopVariables, name) {
+			return "", false
 		}
 	}
 	v, ok := s.top[name]
 	return v, ok
-}
-
-// explain returns notes that tell why a job is left out: the rule that decided,
-// or each rule that did not match, and what its variables were.
-func (s *selection) explain(i int, j *pipeline.Job) []syntax.Note {
-	const most = 5
-	d := s.decisions[i]
-	if j.Rules == nil {
-		return []syntax.Note{{Pos: d.pos, Msg: fmt.Sprintf("%q is left out here: %s", j.Name, d.reason)}}
-	}
-	var notes []syntax.Note
-	for _, r := range j.Rules {
-		e := s.selector.expression(r.If)
-		values := ""
-		if e != nil {
-			values = s.selector.values(j, e)
-		}
-		if e == nil || e.Eval(func(name string) (string, bool) { return s.selector.lookup(j, name) }) {
-			return []syntax.Note{{Pos: r.Pos, Msg: fmt.Sprintf("this rule leaves %q out%s", j.Name, values)}}
-		}
-		notes = append(notes, syntax.Note{Pos: r.If.Pos, Msg: "this rule does not match" + values})
-	}
-	if len(notes) == 0 {
-		return []syntax.Note{{Pos: j.Pos, Msg: fmt.Sprintf("%q is left out: its list of rules is empty", j.Name)}}
-	}
-	return notes[:min(len(notes), most)]
-}
-
-// values tells what the variables of an expression were: `: $A is "x", $B is not defined`.
-func (s *selector) values(j *pipeline.Job, e *expr.Expr) string {
-	var parts []string
-	for _, name := range e.Variables() {
-		if v, ok := s.lookup(j, name); ok {
-			parts = append(parts, fmt.Sprintf("$%s is %q", name, v))
-		} else {
-			parts = append(parts, "$"+name+" is not defined")
-		}
-	}
-	if len(parts) == 0 {
-		return ""
-	}
-	return ": " + strings.Join(parts, ", ")
-}
-
-// ruleText is a rule as a person would write it on one line.
-func ruleText(r pipeline.Rule) string {
-	var parts []string
-	if r.If.Value != "" {
-		parts = append(parts, "if: "+r.If.Value)
-	}
-	if r.When.Value != "" {
-		parts = append(parts, "when: "+r.When.Value)
-	}
-	return strings.Join(parts, "; ")
 }

@@ -7,30 +7,37 @@ import (
 	"github.com/cic-ci/cic/compile/syntax"
 )
 
-// source finds places inside scalars. The tree knows where a scalar begins but
+// sources finds places inside scalars. The tree knows where a scalar begins but
 // not how it was quoted or indented; the text of the file does.
-type source struct {
-	file  string
-	lines []string
+type sources struct {
+	texts map[string][]byte
+	lines map[string][]string // of the files that were asked for
 }
 
-func newSource(file string, data []byte) *source {
-	return &source{file: file, lines: strings.Split(string(data), "\n")}
+// of returns the lines of a file, nil if it was not read.
+func (s *sources) of(file string) []string {
+	lines, ok := s.lines[file]
+	if text, read := s.texts[file]; !ok && read {
+		lines = strings.Split(string(text), "\n")
+		s.lines[file] = lines
+	}
+	return lines
 }
 
 // within returns the position of the character at offset (in runes) of text, of
 // which pos is the beginning or something before it on the same line: the whole of
 // a scalar or one line of it. Where the file does not hold the text as it is
 // (escapes), it returns pos.
-func (s *source) within(pos syntax.Pos, text string, offset int) syntax.Pos {
-	if pos.File != s.file || pos.Line < 1 || pos.Line > len(s.lines) || text == "" {
+func (s *sources) within(pos syntax.Pos, text string, offset int) syntax.Pos {
+	lines := s.of(pos.File)
+	if pos.Line < 1 || pos.Line > len(lines) || text == "" {
 		return pos
 	}
-	line := []rune(s.lines[pos.Line-1])
+	line := []rune(lines[pos.Line-1])
 	from := min(max(pos.Col-1, 0), len(line))
 	before, _, found := strings.Cut(string(line[from:]), text)
 	if !found {
-		return s.spread(pos, line[from:], []rune(text), offset)
+		return spread(lines, pos, line[from:], []rune(text), offset)
 	}
 	pos.Col = from + len([]rune(before)) + offset + 1
 	return pos
@@ -39,7 +46,7 @@ func (s *source) within(pos syntax.Pos, text string, offset int) syntax.Pos {
 // spread is within for a text that is spread over lines, with line breaks and
 // indentation of its own in the file: of both, only what is no white space counts.
 // rest is the line from pos on.
-func (s *source) spread(pos syntax.Pos, rest, text []rune, offset int) syntax.Pos {
+func spread(lines []string, pos syntax.Pos, rest, text []rune, offset int) syntax.Pos {
 	at := syntax.Pos{File: pos.File, Line: pos.Line, Col: pos.Col}
 	if len(rest) > 0 && (rest[0] == '|' || rest[0] == '>') { // the header of a block
 		rest = nil
@@ -54,10 +61,10 @@ func (s *source) spread(pos syntax.Pos, rest, text []rune, offset int) syntax.Po
 			switch {
 			case len(rest) > 0:
 				rest, at.Col = rest[1:], at.Col+1
-			case at.Line == len(s.lines):
+			case at.Line == len(lines):
 				return pos
 			default:
-				rest, at.Line, at.Col = []rune(s.lines[at.Line]), at.Line+1, 1
+				rest, at.Line, at.Col = []rune(lines[at.Line]), at.Line+1, 1
 			}
 		}
 		if rest[0] != want {

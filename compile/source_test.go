@@ -14,7 +14,7 @@ func TestWithin(t *testing.T) {
 		"e: \"a\\tb\"\n" + // 10
 		"f: ünï\r\n   x\r\n" + // 11
 		"g: $A ==" // 13
-	s := newSource("f", []byte(file))
+	s := &sources{texts: map[string][]byte{"f": []byte(file)}, lines: map[string][]string{}}
 	for _, test := range []struct {
 		name      string
 		line, col int

@@ -43,15 +43,15 @@ type variables struct {
 	shared bool
 }
 
-func newVariables(p *pipeline.Pipeline, given map[string]string, predefined plan.Variables, diags *diagnostics) *variables {
+func newVariables(top []pipeline.Variable, given map[string]string, predefined plan.Variables, diags *diagnostics) *variables {
 	v := &variables{
 		given:      given,
-		top:        make(map[string]*definition, len(p.Variables)+len(given)),
+		top:        make(map[string]*definition, len(top)+len(given)),
 		predefined: predefined,
 		diags:      diags,
 		mentions:   map[string][]string{},
 	}
-	for _, x := range p.Variables {
+	for _, x := range top {
 		v.top[x.Name] = v.fromFile(x)
 	}
 	for name, value := range given {
@@ -226,4 +226,37 @@ func sortedNames[V any](m map[string]V) []string {
 	}
 	sort.Strings(names)
 	return names
+}
+
+// shared are the variables that a job shares with all jobs that inherit the same.
+func (l *lowering) shared(j *pipeline.Job) *variables {
+	key, top := "", l.top
+	if j.TopVariables != nil {
+		key = "=" + strings.Join(slices.Sorted(slices.Values(*j.TopVariables)), ",")
+		top = slices.DeleteFunc(slices.Clone(top), func(x pipeline.Variable) bool { return !slices.Contains(*j.TopVariables, x.Name) })
+	}
+	if l.vars[key] == nil {
+		l.vars[key] = newVariables(top, l.env.options.Given, l.env.predefined, &l.diags)
+	}
+	return l.vars[key]
+}
+
+// workflowName expands workflow:name by what all jobs share; a variable known only
+// at run time stays as it is written.
+func (l *lowering) workflowName(name string) string {
+	shared := l.shared(&pipeline.Job{})
+	var b strings.Builder
+	scanReferences(name, true, func(literal string) { b.WriteString(literal) }, func(name, written string) {
+		value, ok := shared.base.Get(name)
+		if !ok {
+			value, ok = l.env.predefined.Get(name)
+		}
+		switch {
+		case ok && !value.Template:
+			b.WriteString(value.Value)
+		case ok, plan.RuntimeVariable(name):
+			b.WriteString(written)
+		}
+	})
+	return strings.TrimSpace(b.String())
 }

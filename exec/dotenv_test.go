@@ -95,9 +95,7 @@ func FuzzDotenv(f *testing.F) {
 		// Outside of quotes there is nothing but exports.
 		rest := strings.ReplaceAll(w.exports, `'\''`, "")
 		for i, part := range strings.Split(rest, "'") {
-			if i%2 == 0 && strings.ContainsFunc(part, func(r rune) bool {
-				return r != '=' && r != ' ' && r != '\n' && !plan.IsIdentifier("x"+string(r))
-			}) {
+			if i%2 == 0 && strings.Trim(part, "export_=\n ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789") != "" {
 				t.Errorf("outside of quotes: %q", part)
 			}
 		}

@@ -58,14 +58,13 @@ func (r *run) launch(i int) {
 	for _, p := range r.inputs(i) {
 		l.from = append(l.from, r.plan.Jobs[p.job].Name)
 		l.layers = append(l.layers, p.dir)
-		l.digests = append(l.digests, p.digest)
 	}
 	for _, name := range job.DotenvFrom {
 		if from, ok := r.sched.graph.Index(name); ok {
 			l.dotenv = append(l.dotenv, r.dotenv[from])
 		}
 	}
-	if w := r.workers[i]; len(job.DotenvFrom) > 0 {
+	if w := r.workers[i]; w.late() {
 		w.inherit(l.dotenv) // before its image is known
 	}
 	r.results[i].Started = l.at
@@ -76,9 +75,8 @@ func (r *run) launch(i int) {
 
 // producer is a job that left artifacts.
 type producer struct {
-	job    int
-	dir    string
-	digest string
+	job int
+	dir string
 }
 
 // inputs are the producers whose artifacts the job's workspace holds, in plan order.
@@ -220,7 +218,7 @@ func (r *run) leave(i int, left leftover) {
 	}
 	if left.artifacts {
 		at, _ := r.producer(i)
-		r.producers = slices.Insert(r.producers, at, producer{i, r.RunDir.ArtifactsDir(jobID(&r.plan.Jobs[i])), left.digest})
+		r.producers = slices.Insert(r.producers, at, producer{i, r.RunDir.ArtifactsDir(jobID(&r.plan.Jobs[i]))})
 	}
 }
 

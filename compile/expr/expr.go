@@ -25,8 +25,14 @@ type Error struct {
 func (e *Error) Error() string { return e.Msg }
 
 // Parse parses src. An error is an *[Error].
-func Parse(src string) (*Expr, error) {
-	tokens, err := lex(src)
+func Parse(src string) (*Expr, error) { return parseWith(src, lexemes) }
+
+// ParseInputs is [Parse] for the rules of inputs, where $[[ inputs.NAME ]] is a
+// variable called inputs.NAME (specification section 8.1).
+func ParseInputs(src string) (*Expr, error) { return parseWith(src, inputLexemes) }
+
+func parseWith(src string, lexemes []lexeme) (*Expr, error) {
+	tokens, err := lex(src, lexemes)
 	if err != nil {
 		return nil, err
 	}

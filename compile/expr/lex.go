@@ -14,6 +14,8 @@ type kind uint8
 
 const (
 	tokVariable kind = iota
+	tokInput         // $[[ inputs.NAME ]]
+	tokWord          // a bare word that stands for a string
 	tokString
 	tokPattern
 	tokNull
@@ -33,16 +35,26 @@ type token struct {
 	at   span
 }
 
+// lexeme is a kind of token and how it looks.
+type lexeme struct {
+	kind kind
+	re   *regexp.Regexp
+}
+
+// inputLexemes have inputs before variables. The value of an input of type
+// boolean is seen as its text, and so are true and false.
+var inputLexemes = append([]lexeme{
+	{tokInput, regexp.MustCompile(`^\$\[\[\s*inputs\.[A-Za-z0-9_-]+\s*\]\]`)},
+	{tokWord, regexp.MustCompile(`^(?:true|false)\b`)},
+}, lexemes...)
+
 // The token patterns in the order in which they are tried (section 9.1). The
 // order matters: != and !~ come before the unary !.
 //
 // GitLab's pattern token wants two characters between the slashes; the reference
 // vectors of section 9.4 hold a pattern of one, so that is accepted where the
 // longer form does not match, and [Expr.Warnings] tells of it.
-var lexemes = []struct {
-	kind kind
-	re   *regexp.Regexp
-}{
+var lexemes = []lexeme{
 	{tokOpen, regexp.MustCompile(`^\(`)},
 	{tokClose, regexp.MustCompile(`^\)`)},
 	{tokVariable, regexp.MustCompile(`^\$\w+`)},
@@ -57,7 +69,7 @@ var lexemes = []struct {
 
 // lex splits src. Offsets are counted in characters as the scan goes, so that
 // the cost stays linear in the length of src.
-func lex(src string) ([]token, error) {
+func lex(src string, lexemes []lexeme) ([]token, error) {
 	var tokens []token
 	offset := 0
 	for rest := src; ; {
@@ -66,7 +78,7 @@ func lex(src string) ([]token, error) {
 		if rest = trimmed; rest == "" {
 			break
 		}
-		t, ok := scan(rest)
+		t, ok := scan(rest, lexemes)
 		if !ok {
 			return nil, lexError(rest, offset, tokens)
 		}
@@ -86,7 +98,7 @@ func lex(src string) ([]token, error) {
 	return tokens, nil
 }
 
-func scan(rest string) (token, bool) {
+func scan(rest string, lexemes []lexeme) (token, bool) {
 	for _, l := range lexemes {
 		if m := l.re.FindString(rest); m != "" {
 			return token{kind: l.kind, text: m}, true

@@ -152,6 +152,10 @@ func (p *parser) unary() (node, error) {
 		return p.group(t)
 	case tokVariable:
 		return &variable{name: t.text[1:], at: t.at}, nil
+	case tokInput:
+		return &variable{name: strings.TrimSpace(t.text[3 : len(t.text)-2]), at: t.at}, nil
+	case tokWord:
+		return &str{value: t.text, at: t.at}, nil
 	case tokString:
 		return &str{value: t.text[1 : len(t.text)-1], at: t.at}, nil
 	case tokPattern:

@@ -117,7 +117,7 @@ func (d *decoder) topLevel(globals []syntax.Pair) {
 		case "variables":
 			d.pipeline.Variables = d.variables(p.Value, "variables", inVariable)
 		case "workflow":
-			d.workflow(p.Value)
+			d.workflow(p.Key, p.Value)
 		case "default":
 			def = p.Value
 			d.defaultEntry(p.Value)

@@ -17,11 +17,11 @@ import (
 // parse returns the tree of a pipeline whose YAML is right.
 func parse(t testing.TB, source string) *syntax.Node {
 	t.Helper()
-	root, errs := syntax.Parse("ci.yml", []byte(source))
+	file, errs := syntax.Parse("ci.yml", []byte(source))
 	if errs.HasErrors() {
 		t.Fatalf("%s\nis not the YAML of a test: %s", source, report(errs))
 	}
-	return root
+	return file.Root
 }
 
 // report lists diagnostics whole, one a line: place, length, severity, code,

@@ -30,11 +30,11 @@ func FuzzDecode(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, source []byte) {
-		root, errs := syntax.Parse("ci.yml", source)
-		if root == nil || errs.HasErrors() {
+		file, errs := syntax.Parse("ci.yml", source)
+		if file == nil || errs.HasErrors() {
 			return
 		}
-		p, errs := Decode(root)
+		p, errs := Decode(file.Root)
 		for _, e := range errs {
 			if e.Code == "" || e.Msg == "" || !e.Pos.IsValid() || e.Len < 1 {
 				t.Errorf("diagnostic %+v", e)

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/cic-ci/cic/compile/syntax"
@@ -11,6 +12,9 @@ import (
 type draft struct {
 	*Job
 	key *syntax.Node
+	// needs are the job's, nil if not specified; ruleNeeds are parallel to its rules.
+	needs     []need
+	ruleNeeds [][]need
 	// instances are the concrete jobs, none for a job that is not parallel.
 	instances []instance
 }
@@ -61,7 +65,7 @@ func (d *decoder) jobEntry(p syntax.Pair) *draft {
 	d.fields(p.Value, inJob, "", func(key, value *syntax.Node) { d.jobKeyword(dr, key, value) })
 	d.exclusions(p.Value)
 	d.delay(p.Value)
-	inherit(dr.Job, &d.defaults, p.Value)
+	d.inherit(dr.Job, p.Value)
 	return dr
 }
 
@@ -171,13 +175,13 @@ func (d *decoder) jobKeyword(j *draft, key, value *syntax.Node) {
 	case "after_script":
 		j.AfterScript = d.commands(value, what)
 	case "rules":
-		j.Rules = d.rules(value)
+		j.Rules, j.ruleNeeds = d.rules(value)
 	case "only":
 		j.Only = d.filter(value, what)
 	case "except":
 		j.Except = d.filter(value, what)
 	case "needs":
-		j.Needs = d.needs(value)
+		j.needs = d.needs(value)
 	case "dependencies":
 		names := d.texts(value, what, d.filledText)
 		j.Dependencies = &names
@@ -196,10 +200,13 @@ func (d *decoder) jobKeyword(j *draft, key, value *syntax.Node) {
 	}
 }
 
-// inherit copies what the job does not specify from def, whole values only
-// (specification 5.1).
-func inherit(j, def *Job, n *syntax.Node) {
-	absent := func(keyword string) bool { return !specified(n.Get(keyword)) }
+// inherit copies what the job does not specify from the defaults, whole values
+// only, as far as its keyword inherit allows (specification 5.1, 5.2).
+func (d *decoder) inherit(j *Job, n *syntax.Node) {
+	def, keywords := &d.defaults, d.inheritance(j, n.Get("inherit"))
+	absent := func(keyword string) bool {
+		return !specified(n.Get(keyword)) && (keywords == nil || slices.Contains(*keywords, keyword))
+	}
 	if absent("image") {
 		j.Image = def.Image
 	}
@@ -227,4 +234,48 @@ func inherit(j, def *Job, n *syntax.Node) {
 	if absent("interruptible") {
 		j.Interruptible = def.Interruptible
 	}
+}
+
+// inheritance decodes the keyword inherit: the keywords that the job may take
+// from the defaults, nil for all, and j's top-level variables (specification 5.2).
+func (d *decoder) inheritance(j *Job, n *syntax.Node) (keywords *[]string) {
+	if !specified(n) {
+		return nil
+	}
+	ok := d.fields(n, inInherit, "inherit", func(key, value *syntax.Node) {
+		switch what := path("inherit", key.Value); key.Value {
+		case "default":
+			keywords = d.inheritList(value, what)
+			for _, item := range value.Items {
+				if item.Kind == syntax.String && vocabularies[inDefault].known[item.Value] == nil {
+					e := d.fail(CodeValue, item, "%q cannot be inherited from \"default\"", item.Value)
+					if near := syntax.Suggest(item.Value, vocabularies[inDefault].names); near != "" {
+						e.Help = fmt.Sprintf("did you mean %q?", near)
+					}
+				}
+			}
+		case "variables":
+			j.TopVariables = d.inheritList(value, what)
+		}
+	})
+	if !ok {
+		d.wrongType(n, "inherit", "a mapping")
+	}
+	return keywords
+}
+
+// inheritList decodes true, false or a list of names: nil stands for all.
+func (d *decoder) inheritList(n *syntax.Node, what string) *[]string {
+	names := []string{}
+	switch n.Kind {
+	case syntax.Bool:
+		if n.Value == "true" {
+			return nil
+		}
+	case syntax.Sequence:
+		names = append(names, d.values(n, what)...)
+	default:
+		d.wrongType(n, what, "true, false or a list of strings")
+	}
+	return &names
 }

@@ -2,7 +2,7 @@ package pipeline
 
 // scope is a place where keywords stand: a mapping of the language. It is a
 // set of places where several are meant.
-type scope uint32
+type scope uint64
 
 const (
 	inPipeline       scope = 1 << iota // the top level
@@ -32,6 +32,11 @@ const (
 	inManagedSecret                    // secrets:NAME:gitlab_secrets_manager
 	inWorkflow                         // workflow
 	inAutoCancel                       // workflow:auto_cancel
+	inWorkflowRule                     // an entry of workflow:rules
+	inNeedParallel                     // needs:parallel
+	inInherit                          // inherit
+	inChanges                          // rules:changes
+	inExists                           // rules:exists
 	scopeEnd
 )
 
@@ -44,6 +49,8 @@ type keyword struct {
 	name string
 	// done: decoded into the model.
 	done scope
+	// resolved: dealt with before the tree is decoded, by package resolve.
+	resolved scope
 	// ignored: checked and accepted with a warning, since it means nothing here.
 	ignored scope
 	// refused: known and an error; it is never ignored silently.
@@ -56,16 +63,16 @@ type keyword struct {
 // keyword's own section) in order of first mention in a pipeline. Below a
 // refused keyword nothing is looked at, so nothing is listed.
 var keywords = []keyword{
-	{name: "spec", refused: inPipeline},
-	{name: "include", refused: inPipeline, instead: "put the jobs in this file"},
+	{name: "spec", refused: inPipeline, instead: `put "spec" in a document of its own at the beginning, ended by a line "---"`},
+	{name: "include", resolved: inPipeline},
 	{name: "workflow", done: inPipeline},
-	{name: "default", done: inPipeline},
+	{name: "default", done: inPipeline | inInherit},
 	{name: "stages", done: inPipeline},
-	{name: "variables", done: inPipeline | inJob | inService, refused: inRule | inFilter},
+	{name: "variables", done: inPipeline | inJob | inRule | inWorkflowRule | inFilter | inService | inInherit},
 
 	// jobs, and what they take from default
 	{name: "stage", done: inJob},
-	{name: "extends", refused: inJob},
+	{name: "extends", resolved: inJob},
 	{name: "image", done: inPipeline | inherited},
 	{name: "services", done: inPipeline | inherited},
 	{name: "cache", done: inPipeline | inherited},
@@ -74,22 +81,22 @@ var keywords = []keyword{
 	{name: "after_script", done: inPipeline | inherited},
 	{name: "run", refused: inJob, instead: `write the commands of its steps under "script"`},
 	{name: "trigger", refused: inJob},
-	{name: "rules", done: inJob, refused: inWorkflow, instead: "give each job rules of its own"},
+	{name: "rules", done: inJob | inWorkflow},
 	{name: "only", done: inJob},
 	{name: "except", done: inJob},
-	{name: "needs", done: inJob, refused: inRule},
+	{name: "needs", done: inJob | inRule, ignored: inWorkflowRule},
 	{name: "dependencies", done: inJob},
 	{name: "artifacts", done: inherited | inNeed},
 	{name: "retry", done: inherited},
 	{name: "timeout", done: inherited},
-	{name: "interruptible", done: inherited | inRule},
-	{name: "when", done: inJob | inRule | inArtifacts | inCache | inRetry},
-	{name: "start_in", done: inJob | inRule},
-	{name: "allow_failure", done: inJob | inRule},
-	{name: "parallel", done: inJob, refused: inNeed},
+	{name: "interruptible", done: inherited | inRule, ignored: inWorkflowRule},
+	{name: "when", done: inJob | inRule | inWorkflowRule | inArtifacts | inCache | inRetry},
+	{name: "start_in", done: inJob | inRule, ignored: inWorkflowRule},
+	{name: "allow_failure", done: inJob | inRule, ignored: inWorkflowRule},
+	{name: "parallel", done: inJob | inNeed},
 	{name: "coverage", done: inJob},
 	{name: "tags", ignored: inherited},
-	{name: "inherit", refused: inJob, instead: `an empty value such as "before_script: []" switches a default off`},
+	{name: "inherit", done: inJob},
 	{name: "hooks", refused: inherited, instead: `use "before_script"`},
 	{name: "id_tokens", refused: inherited},
 	{name: "identity", refused: inherited},
@@ -110,36 +117,38 @@ var keywords = []keyword{
 	{name: "expand", done: inVariable | inJobVariable},
 
 	// image and services
-	{name: "name", done: inImage | inService | inArtifacts | inEnvironment | inVaultEngine | inCloudSecret | inManagedSecret, refused: inWorkflow},
+	{name: "name", done: inImage | inService | inArtifacts | inEnvironment | inVaultEngine | inCloudSecret | inManagedSecret | inWorkflow},
 	{name: "alias", done: inService},
 	{name: "entrypoint", done: inImage | inService},
 	{name: "command", done: inService},
 	{name: "pull_policy", done: inImage | inService},
 	{name: "docker", done: inImage | inService},
-	{name: "kubernetes", ignored: inEnvironment, refused: inImage | inService | inFilter},
+	{name: "kubernetes", done: inFilter, ignored: inEnvironment, refused: inImage | inService},
 	{name: "ports", refused: inImage | inService},
 	{name: "user", done: inDocker},
 	{name: "platform", refused: inDocker},
 
 	// rules, only and except
-	{name: "if", done: inRule},
-	{name: "changes", refused: inRule | inFilter},
-	{name: "exists", refused: inRule},
+	{name: "if", done: inRule | inWorkflowRule},
+	{name: "changes", done: inRule | inWorkflowRule | inFilter},
+	{name: "exists", done: inRule | inWorkflowRule},
+	{name: "compare_to", done: inChanges},
+	{name: "regexp", refused: inChanges | inExists, instead: `list patterns under "paths"`},
 	{name: "refs", done: inFilter},
 
 	// needs
 	{name: "job", done: inNeed},
 	{name: "optional", done: inNeed},
 	{name: "pipeline", refused: inNeed},
-	{name: "project", refused: inNeed},
-	{name: "ref", refused: inNeed},
+	{name: "project", refused: inNeed | inExists},
+	{name: "ref", refused: inNeed | inExists},
 
 	// artifacts and cache
 	{name: "key", done: inCache},
 	{name: "files", done: inCacheKey},
 	{name: "files_commits", done: inCacheKey},
 	{name: "prefix", done: inCacheKey},
-	{name: "paths", done: inArtifacts | inCache},
+	{name: "paths", done: inArtifacts | inCache | inChanges | inExists},
 	{name: "exclude", done: inArtifacts},
 	{name: "untracked", done: inArtifacts | inCache},
 	{name: "expire_in", done: inArtifacts},
@@ -173,7 +182,7 @@ var keywords = []keyword{
 	{name: "role_session_name", done: inAWSSecret},
 
 	// workflow
-	{name: "auto_cancel", done: inWorkflow},
+	{name: "auto_cancel", done: inWorkflow | inWorkflowRule},
 	{name: "on_new_commit", done: inAutoCancel},
 	{name: "on_job_failure", done: inAutoCancel},
 
@@ -188,7 +197,7 @@ var keywords = []keyword{
 	// language: parallel:matrix of one entry
 	{name: "max", done: inRetry},
 	{name: "exit_codes", done: inRetry | inExitCodes},
-	{name: "matrix", done: inParallel | inJob},
+	{name: "matrix", done: inParallel | inNeedParallel | inJob},
 }
 
 // vocabulary is what can stand in one scope.
@@ -204,7 +213,7 @@ var vocabularies = func() map[scope]*vocabulary {
 	for s := scope(1); s < scopeEnd; s <<= 1 {
 		v := &vocabulary{known: make(map[string]*keyword)}
 		for i := range keywords {
-			if k := &keywords[i]; (k.done|k.ignored|k.refused)&s != 0 {
+			if k := &keywords[i]; (k.done|k.resolved|k.ignored|k.refused)&s != 0 {
 				v.known[k.name] = k
 				v.names = append(v.names, k.name)
 			}

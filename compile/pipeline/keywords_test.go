@@ -49,11 +49,23 @@ func TestKeywordsAreHandled(t *testing.T) {
 		inCloudSecret:   func(n *syntax.Node) *syntax.Node { return inSecretAs(mapping("azure_key_vault", n)) },
 		inAWSSecret:     func(n *syntax.Node) *syntax.Node { return inSecretAs(mapping("aws_secrets_manager", n)) },
 		inManagedSecret: func(n *syntax.Node) *syntax.Node { return inSecretAs(mapping("gitlab_secrets_manager", n)) },
-		inWorkflow:      func(n *syntax.Node) *syntax.Node { return mapping("workflow", n) },
-		inAutoCancel:    func(n *syntax.Node) *syntax.Node { return mapping("workflow", mapping("auto_cancel", n)) },
+		inWorkflowRule: func(n *syntax.Node) *syntax.Node {
+			return mapping("workflow", mapping("rules", list(n)))
+		},
+		inNeedParallel: func(n *syntax.Node) *syntax.Node {
+			return inJobAs("needs", list(mapping("parallel", n)))
+		},
+		inChanges:    func(n *syntax.Node) *syntax.Node { return inJobAs("rules", list(mapping("changes", n))) },
+		inExists:     func(n *syntax.Node) *syntax.Node { return inJobAs("rules", list(mapping("exists", n))) },
+		inInherit:    func(n *syntax.Node) *syntax.Node { return inJobAs("inherit", n) },
+		inWorkflow:   func(n *syntax.Node) *syntax.Node { return mapping("workflow", n) },
+		inAutoCancel: func(n *syntax.Node) *syntax.Node { return mapping("workflow", mapping("auto_cancel", n)) },
 	}
 	for s := scope(1); s < scopeEnd; s <<= 1 {
 		for _, name := range vocabularies[s].names {
+			if vocabularies[s].known[name].resolved&s != 0 {
+				continue
+			}
 			wrong := &syntax.Node{Kind: syntax.Reference, Pos: syntax.Pos{File: "ci.yml", Line: 7, Col: 7}}
 			want := CodeType
 			if vocabularies[s].known[name].refused&s != 0 {

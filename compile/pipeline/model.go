@@ -14,10 +14,21 @@ type Pipeline struct {
 	Stages []Text
 	// Variables of the top level, in source order.
 	Variables []Variable
+	// Workflow is nil if there is none.
+	Workflow *Workflow
 	// AutoCancel is workflow:auto_cancel, nil if there is none.
 	AutoCancel *AutoCancel
 	// Jobs are the visible jobs, parallel ones expanded, in source order.
 	Jobs []*Job
+}
+
+// Workflow is the workflow keyword.
+type Workflow struct {
+	Pos syntax.Pos
+	// Rules is nil if not specified. When is always or never.
+	Rules []Rule
+	// Name may hold variables; "" if there is none.
+	Name Text
 }
 
 // AutoCancel is workflow:auto_cancel; "" stands for what is not specified.
@@ -54,6 +65,9 @@ type Job struct {
 	Stage    Text
 	Image    *Image // nil: none given
 	Services []Service
+	// TopVariables names the top-level variables that the job has, nil for all
+	// (specification 5.2).
+	TopVariables *[]string
 	// Variables are the job's own, matrix values not among them.
 	Variables    []Variable
 	BeforeScript []Command
@@ -136,13 +150,34 @@ type Rule struct {
 	StartIn int64
 	// AllowFailure and Interruptible are nil if not specified.
 	AllowFailure, Interruptible *bool
+	// Changes and Exists are nil if not specified.
+	Changes, Exists *Paths
+	Variables       []Variable
+	// Needs replace the job's if not nil.
+	Needs *[]Need
+	// AutoCancel is of workflow:rules alone.
+	AutoCancel *AutoCancel
 }
 
-// Filter is only or except.
+// Paths is rules:changes or rules:exists; its texts may hold variables.
+type Paths struct {
+	Pos      syntax.Pos
+	Patterns []Text
+	// CompareTo is "" if not specified.
+	CompareTo Text
+}
+
+// Filter is only or except. A key that is not specified is nil.
 type Filter struct {
 	Pos syntax.Pos
 	// Refs as written: branch names, keywords, /regex/flags.
 	Refs []Text
+	// Variables are expressions, not parsed.
+	Variables []Text
+	// Changes are patterns, which may hold variables.
+	Changes []Text
+	// Kubernetes asks for a cluster.
+	Kubernetes bool
 }
 
 // Need is an entry of needs, expanded over parallel jobs.

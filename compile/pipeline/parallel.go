@@ -161,16 +161,7 @@ func combination(axes []axis, i int) []Variable {
 // name the later takes the earlier one's place, as the language has it; made
 // maps the names to their places.
 func (d *decoder) addCombination(j *draft, n *syntax.Node, made map[string]int, in instance) {
-	var b strings.Builder
-	b.WriteString(j.Base + ": [")
-	for i, v := range in.matrix {
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		b.WriteString(v.Value)
-	}
-	b.WriteString("]")
-	in.name = b.String()
+	in.name = matrixName(j.Base, in.matrix)
 	if at, ok := made[in.name]; ok {
 		d.warn(CodeSameMatrix, n, "the matrix makes job %q more than once; the last combination is used", in.name)
 		j.instances[at] = in
@@ -180,9 +171,23 @@ func (d *decoder) addCombination(j *draft, n *syntax.Node, made map[string]int, 
 	j.instances = append(j.instances, in)
 }
 
+// matrixName is the name of the job that has these values of a matrix.
+func matrixName(base string, values []Variable) string {
+	var b strings.Builder
+	b.WriteString(base + ": [")
+	for i, v := range values {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(v.Value)
+	}
+	b.WriteString("]")
+	return b.String()
+}
+
 // multiply makes the concrete jobs of all drafts, in source order.
 func (d *decoder) multiply(drafts []*draft) {
-	l := linker{members: make(map[string][]instance)}
+	l := linker{d: d, members: make(map[string][]instance)}
 	for _, dr := range drafts {
 		if len(dr.instances) > 0 {
 			l.members[dr.Base] = dr.instances
@@ -199,22 +204,28 @@ func (d *decoder) multiply(drafts []*draft) {
 			d.fail(CodeLimit, dr.key, "the jobs of the pipeline have more than %d needs and dependencies", maxEdges)
 			return
 		}
-		d.concrete(dr, made)
+		d.concrete(&l, dr, made)
 	}
 	d.job = ""
 }
 
-// concrete appends the jobs of one draft. They share all slices.
-func (d *decoder) concrete(dr *draft, made map[string]*draft) {
+// concrete appends the jobs of one draft. They share all slices but needs that
+// their matrix values choose.
+func (d *decoder) concrete(l *linker, dr *draft, made map[string]*draft) {
 	if len(dr.instances) == 0 {
 		d.appendJob(dr, dr.Job, made)
 		return
 	}
 	jobs := make([]Job, len(dr.instances))
+	byInstance, ok := dr.byInstance(), true
 	for i, in := range dr.instances {
 		j := &jobs[i]
 		*j = *dr.Job
 		j.Name, j.NodeIndex, j.NodeTotal, j.Matrix = in.name, in.index, in.total, in.matrix
+		if byInstance {
+			// Counted by link already.
+			j.Needs = l.needs(dr.needs, in.matrix, 0, &ok)
+		}
 		if d.nameFits(dr.key, "job", j.Name) {
 			d.appendJob(dr, j, made)
 		}

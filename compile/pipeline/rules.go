@@ -10,32 +10,32 @@ var ruleWhen = []string{"on_success", "on_failure", "always", "never", "manual",
 
 // rules decodes rules: mappings, nested lists flattened (specification 10). The
 // result is not nil. Expressions are left to the caller.
-func (d *decoder) rules(n *syntax.Node) []Rule {
-	rules := make([]Rule, 0, len(n.Items))
+// needs are parallel to it.
+func (d *decoder) rules(n *syntax.Node) (rules []Rule, needs [][]need) {
+	rules = make([]Rule, 0, len(n.Items))
 	if n.Kind != syntax.Sequence {
 		d.wrongType(n, "rules", "a list of mappings")
-		return rules
+		return rules, nil
 	}
 	d.nested(n, "rules", 1, func(item *syntax.Node) {
 		if item.Kind != syntax.Mapping {
 			d.wrongType(item, "rules[]", "a mapping")
 			return
 		}
-		rules = append(rules, d.rule(item))
+		r, ruleNeeds := d.rule(item)
+		rules, needs = append(rules, r), append(needs, ruleNeeds)
 	})
-	return rules
+	return rules, needs
 }
 
-func (d *decoder) rule(n *syntax.Node) Rule {
-	r := Rule{Pos: n.Pos}
+func (d *decoder) rule(n *syntax.Node) (r Rule, needs []need) {
+	r.Pos = n.Pos
 	if len(n.Pairs) == 0 {
 		d.fail(CodeMissing, n, `%s must not be empty`, subject("rules[]"))
-		return r
+		return r, nil
 	}
 	d.fields(n, inRule, "rules", func(key, value *syntax.Node) {
 		switch what := path("rules", key.Value); key.Value {
-		case "if":
-			r.If, _ = d.filledText(value, what)
 		case "when":
 			r.When, _ = d.word(value, what, ruleWhen)
 		case "start_in":
@@ -46,6 +46,10 @@ func (d *decoder) rule(n *syntax.Node) Rule {
 		case "interruptible":
 			may := d.boolean(value, what)
 			r.Interruptible = &may
+		case "needs":
+			needs = d.needs(value)
+		default:
+			d.ruleClause(&r, key.Value, value, what)
 		}
 	})
 	when := n.Get("when")
@@ -56,7 +60,50 @@ func (d *decoder) rule(n *syntax.Node) Rule {
 	case specified(start) && !delayed:
 		d.fail(CodeConflict, n.GetKey("start_in"), `"start_in" needs "when: delayed" in the same rule`)
 	}
-	return r
+	return r, needs
+}
+
+// ruleClause decodes what rules of jobs and of workflow have in common.
+func (d *decoder) ruleClause(r *Rule, key string, n *syntax.Node, what string) {
+	switch key {
+	case "if":
+		r.If, _ = d.filledText(n, what)
+	case "changes":
+		r.Changes = d.rulePaths(n, what, inChanges)
+	case "exists":
+		r.Exists = d.rulePaths(n, what, inExists)
+	case "variables":
+		r.Variables = d.variables(n, what, inRule)
+	}
+}
+
+// maxRulePaths bounds the patterns of one rule (specification 0).
+const maxRulePaths = 50
+
+// rulePaths decodes rules:changes or rules:exists: a list of patterns, or a
+// mapping (specification 10.1, 10.2).
+func (d *decoder) rulePaths(n *syntax.Node, what string, s scope) *Paths {
+	p := &Paths{Pos: n.Pos, Patterns: []Text{}}
+	list := n
+	if n.Kind == syntax.Mapping {
+		d.fields(n, s, what, func(key, value *syntax.Node) {
+			switch key.Value {
+			case "paths":
+				list = value
+			case "compare_to":
+				p.CompareTo, _ = d.filledText(value, path(what, key.Value))
+			}
+		})
+		if d.require(n, s, what, "paths"); list == n {
+			return p
+		}
+		what = path(what, "paths")
+	}
+	p.Patterns = d.texts(list, what, d.text)
+	if len(p.Patterns) > maxRulePaths {
+		d.fail(CodeLimit, list, "%q has at most %d patterns, this list has %d", what, maxRulePaths, len(p.Patterns))
+	}
+	return p
 }
 
 // filter decodes only or except: a list of refs, a mapping with refs, or a
@@ -76,7 +123,17 @@ func (d *decoder) filter(n *syntax.Node, what string) *Filter {
 			d.fail(CodeMissing, n, "%q must not be empty", what)
 		}
 		d.fields(n, inFilter, what, func(key, value *syntax.Node) {
-			f.Refs = d.refs(value, path(what, key.Value))
+			switch what := path(what, key.Value); key.Value {
+			case "refs":
+				f.Refs = d.refs(value, what)
+			case "variables":
+				f.Variables = d.texts(value, what, d.filledText)
+			case "changes":
+				f.Changes = d.texts(value, what, d.text)
+			case "kubernetes":
+				t, _ := d.word(value, what, []string{"active"})
+				f.Kubernetes = t.Value == "active"
+			}
 		})
 	default:
 		d.wrongType(n, what, "a string, a list of strings or a mapping")

@@ -135,7 +135,7 @@ func (d *decoder) keyword(p syntax.Pair, s scope, what string) bool {
 		d.unknownKeyword(p.Key, s, what)
 		return false
 	}
-	if !specified(p.Value) {
+	if !specified(p.Value) || k.resolved&s != 0 {
 		return false
 	}
 	if k.refused&s == 0 {

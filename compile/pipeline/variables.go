@@ -11,7 +11,7 @@ import (
 )
 
 // variables decodes a variables mapping (specification 18.1). form is inVariable
-// or inJobVariable where a value may be a mapping, 0 where it may not.
+// or inJobVariable where a value may be a mapping, inService or inRule where it may not.
 func (d *decoder) variables(n *syntax.Node, what string, form scope) []Variable {
 	if n.Kind != syntax.Mapping {
 		d.wrongType(n, what, "a mapping")
@@ -74,13 +74,14 @@ func (d *decoder) shellVariable(key *syntax.Node) {
 // variableValue decodes the value of an entry into v.
 func (d *decoder) variableValue(v *Variable, p syntax.Pair, what string, form scope) bool {
 	n := p.Value
+	mayMap := form == inVariable || form == inJobVariable
 	switch {
 	case n.Kind == syntax.Null:
 		d.fail(CodeMissing, p.Key, "variable %q has no value", v.Name).Help = `for an empty one write ""`
 		return false
-	case n.Kind == syntax.Mapping && form != inService:
+	case n.Kind == syntax.Mapping && mayMap:
 		return d.variableMapping(v, n, what, form)
-	case !n.IsScalar() && form != inService:
+	case !n.IsScalar() && mayMap:
 		d.wrongType(n, what, "a string, a number, a boolean or a mapping")
 		return false
 	case !n.IsScalar():

@@ -30,8 +30,8 @@ type extender struct {
 	root    *syntax.Node
 	entries map[string]*entry
 	errs    *syntax.ErrorList
-	merged  int
-	large   bool // reported
+	*merger
+	large bool // reported
 	// path are the entries being resolved, each a base of the one before.
 	path []*entry
 }
@@ -56,8 +56,8 @@ const (
 	failed // an error is reported for it or for one of its bases
 )
 
-func newExtender(root *syntax.Node, errs *syntax.ErrorList) *extender {
-	x := &extender{root: root, entries: make(map[string]*entry, len(root.Pairs)), errs: errs}
+func newExtender(root *syntax.Node, errs *syntax.ErrorList, m *merger) *extender {
+	x := &extender{merger: m, root: root, entries: make(map[string]*entry, len(root.Pairs)), errs: errs}
 	for i, p := range root.Pairs {
 		if !slices.Contains(notJobs, p.Key.Value) {
 			x.entries[p.Key.Value] = &entry{order: i, key: p.Key, value: p.Value}
@@ -122,14 +122,10 @@ func (x *extender) names(e *entry, extends *syntax.Node) ([]*syntax.Node, bool) 
 		return nil, true
 	case syntax.Sequence:
 		items = extends.Items
-	case syntax.Reference:
-		return nil, false // refused already
 	}
 	ok := true
 	for _, item := range items {
-		if item.Kind == syntax.Reference {
-			ok = false
-		} else if item.Kind != syntax.String {
+		if item.Kind != syntax.String {
 			err := x.errs.Add(CodeExtendsType, item.Pos, len(item.Raw),
 				fmt.Sprintf("extends takes the name of a job or a list of names, not %s", item.Kind.WithArticle()))
 			err.Job = e.key.Value
@@ -264,18 +260,21 @@ func (x *extender) tooLarge(e *entry) {
 		fmt.Sprintf("the file's extends merge more than %d entries", MaxMerged))
 }
 
+// merger merges trees; merged counts entries, to bound what a short file can ask for.
+type merger struct{ merged int }
+
 // merge returns base with own on top: mappings are merged key by key, anything
 // else of own replaces that of base. Null replaces too: it removes a key, since a
 // null keyword is one that is not specified.
-func (x *extender) merge(base, own *syntax.Node) *syntax.Node {
+func (m *merger) merge(base, own *syntax.Node) *syntax.Node {
 	if base == nil || base.Kind != syntax.Mapping || own.Kind != syntax.Mapping {
 		return own
 	}
-	x.merged += len(base.Pairs) + len(own.Pairs)
+	m.merged += len(base.Pairs) + len(own.Pairs)
 	pairs := make([]syntax.Pair, 0, len(base.Pairs)+len(own.Pairs))
 	for _, p := range base.Pairs {
 		if key := own.GetKey(p.Key.Value); key != nil {
-			p = syntax.Pair{Key: key, Value: x.merge(p.Value, own.Get(p.Key.Value))}
+			p = syntax.Pair{Key: key, Value: m.merge(p.Value, own.Get(p.Key.Value))}
 		}
 		pairs = append(pairs, p)
 	}

@@ -1,50 +1,40 @@
-// Package resolve turns a pipeline file's tree into the one that jobs are
-// decoded from: extends is resolved here; include, inputs and !reference have
-// their place here. Node in, Node out.
+// Package resolve turns a pipeline file into the tree that jobs are decoded
+// from, in GitLab's order: inputs are filled in, includes are merged, then
+// extends and !reference are resolved. Bytes in, Node out.
+//
+// Read load.go for the way of one file, then include.go, inputs.go,
+// interpolate.go, extends.go and reference.go. It reads files only through
+// [Options].
 package resolve
 
 import "github.com/cic-ci/cic/compile/syntax"
 
-// Resolve returns the tree with every extends resolved and without the extends
-// keys (specification, section 6.1). It does not change root, but shares nodes
-// with it. An entry whose extends has an error is left as it was.
-//
-// Include and !reference are refused, each with its position.
-func Resolve(root *syntax.Node) (*syntax.Node, syntax.ErrorList) {
-	if root == nil || root.Kind != syntax.Mapping {
-		return root, nil
-	}
-	var errs syntax.ErrorList
-	refuse(root, &errs)
-	x := newExtender(root, &errs)
-	return x.extendAll(), errs
+// Result is a resolved pipeline.
+type Result struct {
+	// Root holds neither include nor extends nor !reference. An entry whose extends
+	// has an error is left as it was. Nil if nothing could be read.
+	Root *syntax.Node
+	// Sources are the texts of all files that were read, by the name that positions
+	// give them.
+	Sources map[string][]byte
 }
 
-// refuse reports what this package does not resolve yet.
-func refuse(root *syntax.Node, errs *syntax.ErrorList) {
-	if include := root.Get("include"); include != nil && include.Kind != syntax.Null {
-		errs.Add(CodeInclude, root.GetKey("include").Pos, len("include"), "include is not supported yet").
-			Help = "put the included content into this file"
+// Resolve reads a pipeline file and resolves it.
+func Resolve(name string, data []byte, o Options) (*Result, syntax.ErrorList) {
+	l := &loader{o: o, sources: map[string][]byte{}}
+	top := place{file: name, source: name, pos: syntax.Pos{File: name, Line: 1, Col: 1}, length: 1,
+		inputs: commandInputs(o.Inputs), texts: true, help: "pass it with --input NAME=VALUE"}
+	l.path = []place{top}
+	root := l.load(name, data, top)
+	l.path = nil
+	r := &Result{Root: root, Sources: l.sources}
+	if root == nil || l.errs.HasErrors() {
+		return r, l.errs
 	}
-	refuseReferences(root, map[*syntax.Node]bool{}, errs)
-}
-
-// refuseReferences reports each !reference below n. A node that aliases share is
-// looked at once.
-func refuseReferences(n *syntax.Node, seen map[*syntax.Node]bool, errs *syntax.ErrorList) {
-	if n.IsScalar() || seen[n] {
-		return
+	x := newExtender(root, &l.errs, &l.merger)
+	r.Root = x.extendAll()
+	if !l.errs.HasErrors() {
+		r.Root = references(r.Root, &l.errs)
 	}
-	seen[n] = true
-	if n.Kind == syntax.Reference {
-		errs.Add(CodeReference, n.Pos, 1, "!reference is not supported yet").
-			Help = "use extends, or an anchor and an alias"
-		return
-	}
-	for _, pair := range n.Pairs {
-		refuseReferences(pair.Value, seen, errs)
-	}
-	for _, item := range n.Items {
-		refuseReferences(item, seen, errs)
-	}
+	return r, l.errs
 }

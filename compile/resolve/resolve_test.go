@@ -30,13 +30,10 @@ func text(n *syntax.Node) string {
 	return n.Value
 }
 
-func parse(t testing.TB, in string) *syntax.Node {
-	t.Helper()
-	root, errs := syntax.Parse("f", []byte(in))
-	if len(errs) > 0 {
-		t.Fatalf("line %d: %s", errs[0].Pos.Line, errs[0].Msg)
-	}
-	return root
+// resolveText resolves one file that includes nothing.
+func resolveText(in string) (*syntax.Node, syntax.ErrorList) {
+	r, errs := Resolve("f", []byte(in), Options{})
+	return r.Root, errs
 }
 
 func TestExtends(t *testing.T) {
@@ -64,17 +61,12 @@ j:  {extends: [.a, .b], image: {name: y}, script: [two], rules: null, cache: {pa
 		{"not a job", "variables: {extends: x}\nj: {x: 1}", "variables", "{extends: x}"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			root := parse(t, test.in)
-			before := text(root)
-			got, errs := Resolve(root)
+			got, errs := resolveText(test.in)
 			if len(errs) > 0 {
 				t.Fatal(errs[0])
 			}
 			if diff := cmp.Diff(test.want, text(got.Get(test.job))); diff != "" {
 				t.Error(diff)
-			}
-			if text(root) != before {
-				t.Errorf("the input has changed: %s, now %s", before, text(root))
 			}
 		})
 	}
@@ -110,15 +102,26 @@ func TestDiagnostics(t *testing.T) {
 			`12:5 CIC2008 "j" has more than 10 ancestors | 0:0 it extends .b11 -> .b10 -> .b9 -> .b8 -> .b7 -> .b6 -> .b5 -> .b4 -> .b3 -> .b2 -> .b1`}},
 		{"twenty ancestors, reported once", chain(20), []string{
 			`12:8 CIC2008 ".b12" has more than 10 ancestors | 0:0 it extends .b11 -> .b10 -> .b9 -> .b8 -> .b7 -> .b6 -> .b5 -> .b4 -> .b3 -> .b2 -> .b1`}},
-		{"include", "include: x.yml\nj: {x: 1}", []string{`1:1 CIC2002 include is not supported yet`}},
 		{"null include", "include:\nj: {x: 1}", nil},
-		{"references", "a: {script: [x, !reference [b, script]]}\nj: {rules: !reference [c]}", []string{
-			`1:17 CIC2003 !reference is not supported yet`, `2:12 CIC2003 !reference is not supported yet`}},
-		{"reference behind aliases, once", "a: &a {script: !reference [b]}\nc: *a\nd: *a", []string{`1:16 CIC2003 !reference is not supported yet`}},
-		{"reference as extends", "j: {extends: !reference [a]}", []string{`1:14 CIC2003 !reference is not supported yet`}},
+		{"reference as extends", "j: {extends: !reference [a]}", []string{`1:14 CIC2004 extends takes the name of a job or a list of names, not a !reference`}},
+		{"unknown reference", ".a: {script: [x]}\nj: {script: [!reference [.a, scirpt], !reference [.b]]}", []string{
+			`2:30 CIC2003 !reference [.a, scirpt]: ".a" has no "scirpt" (did you mean "script"?)`,
+			`2:51 CIC2003 !reference [.b]: ".b" does not exist (did you mean ".a"?)`}},
+		{"reference to null", ".a: {x: }\nj: {script: !reference [.a, x]}", []string{`2:29 CIC2003 !reference [.a, x]: ".a" has no "x"`}},
+		{"reference into a scalar", ".a: {x: y}\nj: {script: !reference [.a, x, z]}", []string{`2:32 CIC2003 !reference [.a, x, z]: "x" is a string, which has no "z"`}},
+		{"reference into a reference", ".a: {x: !reference [.b]}\n.b: {y: z}\nj: {script: !reference [.a, x, y]}", []string{
+			`3:32 CIC2003 !reference [.a, x, y]: "x" is a reference itself, and nothing inside of it can be named`}},
+		{"empty reference", "j: {script: !reference []}", []string{`1:13 CIC1015 !reference needs a list of names, not a list`}},
+		{"reference to no name", "j: {script: !reference [[a]]}", []string{`1:25 CIC2003 !reference takes names, not a list`}},
+		{"reference to itself", "j: {script: !reference [j, script]}", []string{`1:13 CIC2010 !reference [j, script] is part of a circle`}},
+		{"references in a circle", "a: {script: !reference [b, script]}\nb: {script: !reference [a, script]}", []string{
+			`1:13 CIC2010 !reference [b, script] is part of a circle | 2:13 !reference [b, script] leads to !reference [a, script]`}},
+		{"ten references", nested(9), nil},
+		{"eleven references", nested(10), []string{`12:13 CIC2011 !reference [.r10] leads through more than 10 references`}},
+		{"references that grow", bomb(), []string{`7:1 CIC2012 the pipeline has more than 1000000 values once references are resolved`}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			_, errs := Resolve(parse(t, test.in))
+			_, errs := resolveText(test.in)
 			var got []string
 			for _, e := range errs {
 				s := fmt.Sprintf("%d:%d %s %s", e.Pos.Line, e.Pos.Col, e.Code, e.Msg)
@@ -139,7 +142,7 @@ func TestDiagnostics(t *testing.T) {
 
 // A merged node stands where the extending job's own stands.
 func TestPositions(t *testing.T) {
-	root, errs := Resolve(parse(t, ".a:\n  image: x\n  variables: {A: 1}\nj:\n  extends: .a\n  variables: {B: 2}\n"))
+	root, errs := resolveText(".a:\n  image: x\n  variables: {A: 1}\nj:\n  extends: .a\n  variables: {B: 2}\n")
 	if len(errs) > 0 {
 		t.Fatal(errs[0])
 	}
@@ -174,37 +177,65 @@ func TestTooMuchToMerge(t *testing.T) {
 	for i := range 1000 {
 		fmt.Fprintf(&in, "j%d: {extends: *l}\n", i)
 	}
-	_, errs := Resolve(parse(t, in.String()))
+	_, errs := resolveText(in.String())
 	if len(errs) != 1 || errs[0].Code != CodeExtendsTooLarge {
 		t.Errorf("%d errors, the first %v", len(errs), errs)
 	}
+}
+
+// nested returns a file with a chain of n references.
+func nested(n int) string {
+	in := ".r0: [x]\n"
+	for i := 1; i <= n; i++ {
+		in += fmt.Sprintf(".r%d: [a, !reference [.r%d]]\n", i, i-1)
+	}
+	return in + fmt.Sprintf("j: {script: !reference [.r%d]}\n", n)
+}
+
+// bomb returns a short file whose references make a large tree.
+func bomb() string {
+	in := ".r0: [x, x, x, x, x, x, x, x, x]\n"
+	for i := 1; i < 9; i++ {
+		in += fmt.Sprintf(".r%d: [%s]\n", i, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("!reference [.r%d], ", i-1), 9), ", "))
+	}
+	return in
 }
 
 func FuzzResolve(f *testing.F) {
 	f.Add([]byte("a: {extends: b}\nb: {extends: [c, d]}\nc: {extends: a}\nd: &d {e: *d}\n"))
 	f.Add([]byte(chain(12)))
 	f.Add([]byte("include: x\n.a: &a {x: {y: 1}}\nb: {extends: .a, <<: *a, x: !reference [c]}\n"))
+	f.Add([]byte("spec: {inputs: {a: {default: x, options: [x, y]}}}\n---\n$[[ inputs.a | truncate(0,1) ]]: {script: !reference [x]}\nx: [$[[ inputs.a]]]\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		root, _ := syntax.Parse("f", data)
-		got, errs := Resolve(root)
-		if root == nil || errs.HasErrors() {
+		r, errs := Resolve("f", data, Options{})
+		if r.Root == nil || errs.HasErrors() {
 			return
 		}
-		if len(got.Pairs) != len(root.Pairs) {
-			t.Fatalf("%d entries have become %d", len(root.Pairs), len(got.Pairs))
+		if kindIn(r.Root, syntax.Reference) {
+			t.Fatal("a reference is left")
 		}
 	})
+}
+
+func kindIn(n *syntax.Node, kind syntax.Kind) bool {
+	found := n.Kind == kind
+	for _, p := range n.Pairs {
+		found = found || p.Key.Value != "include" && kindIn(p.Value, kind)
+	}
+	for _, item := range n.Items {
+		found = found || kindIn(item, kind)
+	}
+	return found
 }
 
 func BenchmarkResolve(b *testing.B) {
 	var in strings.Builder
 	in.WriteString(".base: {image: x, variables: {A: 1, B: 2}, rules: [{if: $X}], tags: [t]}\n")
 	for i := range 5000 {
-		fmt.Fprintf(&in, "job-%d: {extends: .base, variables: {C: 3}, script: [make]}\n", i)
+		fmt.Fprintf(&in, "job-%d: {extends: .base, variables: {C: 3}, script: [make, !reference [.base, tags]]}\n", i)
 	}
-	root := parse(b, in.String())
 	for b.Loop() {
-		if _, errs := Resolve(root); len(errs) > 0 {
+		if _, errs := resolveText(in.String()); len(errs) > 0 {
 			b.Fatal(errs[0])
 		}
 	}

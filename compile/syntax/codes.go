@@ -43,7 +43,4 @@ const (
 	CodeSymbol = "CIC1019"
 	// CodeTooCostly: text that takes the tokenizer quadratic time.
 	CodeTooCostly = "CIC1020"
-
-	// CodeSpecHeader: a document with spec, which declares inputs.
-	CodeSpecHeader = "CIC2001"
 )

@@ -117,6 +117,16 @@ func (n *Node) pair(key string) *Pair {
 	return nil
 }
 
+// NewScalar returns a scalar that stands at pos.
+func NewScalar(kind Kind, value string, pos Pos) *Node {
+	return &Node{Kind: kind, Value: value, Raw: value, Pos: pos}
+}
+
+// WithText returns a string with the place of n, line by line if n is a block.
+func (n *Node) WithText(text string) *Node {
+	return &Node{Kind: String, Value: text, Raw: text, Pos: n.Pos, firstLine: n.firstLine, block: n.block}
+}
+
 // IsScalar reports whether n is null, a boolean, a number or a string.
 func (n *Node) IsScalar() bool { return n.Kind <= String }
 

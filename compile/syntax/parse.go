@@ -15,13 +15,22 @@ const (
 // example is the help for a file without a pipeline.
 const example = "the smallest pipeline is\n\nhello:\n  script:\n    - echo hello"
 
+// File is a pipeline file that was read.
+type File struct {
+	// Header is the first of several documents, a mapping with the key spec; nil if
+	// the file does not begin with one.
+	Header *Node
+	// Root is the content: the last document behind a header, else the first.
+	Root *Node
+}
+
 // Parse reads one pipeline file, in which anchors, aliases and merge keys are
 // resolved and scalars typed as GitLab does (specification, section 2).
 //
 // A syntax error spoils one top-level entry: the others are read on, and the tree
-// holds what could be read. The tree is nil if there is an error that leaves
+// holds what could be read. The file is nil if there is an error that leaves
 // nothing to work on. Parse is linear in the size of data and does not panic.
-func Parse(file string, data []byte) (*Node, ErrorList) {
+func Parse(file string, data []byte) (*File, ErrorList) {
 	src, e := newSource(file, data)
 	if e != nil {
 		return nil, ErrorList{e}
@@ -30,25 +39,38 @@ func Parse(file string, data []byte) (*Node, ErrorList) {
 	if e != nil {
 		return nil, ErrorList{e}
 	}
-	p := &parser{src: src, anchors: map[string]*anchor{}}
 	docs := documents(toks)
 	if len(docs) == 0 {
-		e := p.errs.Add(CodeEmpty, Pos{file, 1, 1}, 1, "the file holds no pipeline: it is empty")
-		e.Help = example
-		return nil, p.errs
+		var errs ErrorList
+		errs.Add(CodeEmpty, Pos{file, 1, 1}, 1, "the file holds no pipeline: it is empty").Help = example
+		return nil, errs
 	}
-	p.toks = docs[0]
-	root := p.root()
-	if len(docs) > 1 {
-		if key := root.GetKey("spec"); key != nil {
-			p.errs.Add(CodeSpecHeader, key.Pos, len(key.Value), `"spec" is not supported yet`).Label = "inputs cannot be declared"
-			return nil, p.errs
-		}
-		first := docs[1][0]
-		w := p.errs.Warn(CodeIgnoredDocument, p.pos(&first), first.width(), "only the first document of a file is read, this one is ignored")
+	p := &parser{src: src, toks: docs[0], anchors: map[string]*anchor{}}
+	f := &File{Root: p.root()}
+	if len(docs) == 1 || f.Root == nil {
+		return f.unlessEmpty(), p.errs
+	}
+	ignored, read := docs[1:], "only the first document of a file is read"
+	if f.Root.GetKey("spec") != nil {
+		content := &parser{src: src, toks: docs[len(docs)-1], anchors: map[string]*anchor{}}
+		f.Header, f.Root = f.Root, content.root()
+		ignored, p.errs = docs[1:len(docs)-1], append(p.errs, content.errs...)
+		read = "only the first and the last document of a file with inputs are read"
+	}
+	if len(ignored) > 0 {
+		first := ignored[0][0]
+		w := p.errs.Warn(CodeIgnoredDocument, p.pos(&first), first.width(), read+", this one is ignored")
 		w.Help = `remove the "---" above it`
 	}
-	return root, p.errs
+	return f.unlessEmpty(), p.errs
+}
+
+// unlessEmpty is f, or nil if there is nothing in it to work on.
+func (f *File) unlessEmpty() *File {
+	if f.Root == nil {
+		return nil
+	}
+	return f
 }
 
 // documents splits tokens at document markers, which it replaces by tokenEOF: the

@@ -97,7 +97,7 @@ func TestParse(t *testing.T) {
 		{"key types", "1: a\ntrue: b\n~: c\n", `{integer(1): "a", boolean(true): "b", null(): "c"}`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			n, errs := Parse("f", []byte(test.in))
+			n, errs := parseRoot("f", []byte(test.in))
 			if len(errs) > 0 {
 				t.Fatalf("errors: %q", messages(errs))
 			}
@@ -158,14 +158,14 @@ func TestParseDiagnostics(t *testing.T) {
 		{"time", "a: 2024-01-31 10:00:00\n", []string{"1:4 CIC1016 the date 2024-01-31 10:00:00 must be in quotes"}},
 		{"symbol", "a: :foo\n", []string{`1:4 CIC1019 ":foo" is read as the symbol "foo": the colon is dropped`}},
 		{"two documents", "a: x\n---\nb: y\n", []string{"3:1 CIC1018 only the first document of a file is read, this one is ignored"}},
-		{"spec header", "spec:\n  inputs: {}\n---\na: x\n", []string{`1:1 CIC2001 "spec" is not supported yet`}},
+		{"documents behind a header", "spec: {}\n---\na: x\n---\nb: x\n", []string{`3:1 CIC1018 only the first and the last document of a file with inputs are read, this one is ignored`}},
 		{"comment inside of text", "a: x\n  -y\n  # c\n  z\n", []string{`4:3 CIC1007 unexpected text "z"`}},
 		{"block behind text", "a: |x\n  y\n", []string{`1:4 CIC1007 text behind "|" or ">" on the same line`}},
 		{"empty block before an item", "a:\n  - |\n\n  - x\n", []string{"2:5 CIC1007 an empty block of text before a list item is not supported"}},
 		{"block indentation", "a:\n  b: |\n      x\n    y\n  c: z\n", []string{"4:5 CIC1007 wrong indentation in a block of text"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			_, errs := Parse("f", []byte(test.in))
+			_, errs := parseRoot("f", []byte(test.in))
 			if diff := cmp.Diff(test.want, messages(errs)); diff != "" {
 				t.Error(diff)
 			}
@@ -175,14 +175,14 @@ func TestParseDiagnostics(t *testing.T) {
 
 // Errors of one entry leave the others in the tree.
 func TestParseGoesOnBehindErrors(t *testing.T) {
-	n, errs := Parse("f", []byte("a: x\nb:\n  k: v: w\nc: y\n"))
+	n, errs := parseRoot("f", []byte("a: x\nb:\n  k: v: w\nc: y\n"))
 	if want := `{"a": "x", "c": "y"}`; n == nil || text(n) != want || len(errs) != 1 {
 		t.Errorf("got %v, errors %q, want %s", n, messages(errs), want)
 	}
 }
 
 func TestDuplicateKeyKeepsThePlace(t *testing.T) {
-	n, _ := Parse("f", []byte("a: 1\nb: 2\na: 3\n"))
+	n, _ := parseRoot("f", []byte("a: 1\nb: 2\na: 3\n"))
 	if got, want := text(n), `{"a": integer(3), "b": integer(2)}`; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
@@ -193,7 +193,7 @@ func TestDuplicateKeyKeepsThePlace(t *testing.T) {
 
 func TestPositions(t *testing.T) {
 	script := "job:\n  script:\n    - echo é; x\n    - |\n      one\n\n      three\n  w:\tx\n  list: [é, z ]   # c\n"
-	n, errs := Parse("f", []byte(script))
+	n, errs := parseRoot("f", []byte(script))
 	if len(errs) > 0 {
 		t.Fatal(messages(errs))
 	}
@@ -283,7 +283,7 @@ func TestHostile(t *testing.T) {
 	for name, in := range hostile() {
 		t.Run(name, func(t *testing.T) {
 			start := time.Now()
-			_, errs := Parse("f", []byte(in))
+			_, errs := parseRoot("f", []byte(in))
 			t.Logf("%v", time.Since(start))
 			if !errs.HasErrors() || errs[len(errs)-1].Code != want[name] {
 				t.Errorf("got %.3q, want code %s", messages(errs), want[name])
@@ -294,7 +294,7 @@ func TestHostile(t *testing.T) {
 
 func TestDepth(t *testing.T) {
 	for depth, ok := range map[int]bool{MaxDepth - 1: true, MaxDepth: false} {
-		_, errs := Parse("f", []byte("a: "+strings.Repeat("[", depth)+strings.Repeat("]", depth)))
+		_, errs := parseRoot("f", []byte("a: "+strings.Repeat("[", depth)+strings.Repeat("]", depth)))
 		if errs.HasErrors() == ok {
 			t.Errorf("%d lists in a mapping: %q", depth, messages(errs))
 		}
@@ -313,7 +313,7 @@ func FuzzParse(f *testing.F) {
 		f.Add(data)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		n, errs := Parse("f", data)
+		n, errs := parseRoot("f", data)
 		if n == nil && !errs.HasErrors() {
 			t.Fatal("neither a tree nor an error")
 		}
@@ -360,7 +360,7 @@ func BenchmarkParse(b *testing.B) {
 			b.SetBytes(int64(len(data)))
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, errs := Parse("f", data); len(errs) > 0 {
+				if _, errs := parseRoot("f", data); len(errs) > 0 {
 					b.Fatal(messages(errs))
 				}
 			}
@@ -372,8 +372,37 @@ func BenchmarkHostile(b *testing.B) {
 	for name, in := range hostile() {
 		b.Run(strings.ReplaceAll(name, " ", "-"), func(b *testing.B) {
 			for b.Loop() {
-				Parse("f", []byte(in))
+				parseRoot("f", []byte(in))
 			}
 		})
+	}
+}
+
+// parseRoot is [Parse], but gives the content alone.
+func parseRoot(name string, data []byte) (*Node, ErrorList) {
+	f, errs := Parse(name, data)
+	if f == nil {
+		return nil, errs
+	}
+	return f.Root, errs
+}
+
+func TestHeader(t *testing.T) {
+	for _, test := range []struct {
+		in           string
+		header, root bool
+	}{
+		{"spec: {inputs: {a: }}\n---\nb: x\n", true, true},
+		{"---\nspec:\n---\nb: x\n", true, true},
+		{"spec: {}\nb: x\n", false, true},
+		{"b: x\n---\nspec: {}\n", false, true},
+	} {
+		f, errs := Parse("f", []byte(test.in))
+		if errs.HasErrors() {
+			t.Fatal(errs[0])
+		}
+		if (f.Header != nil) != test.header || (f.Root.Get("b") != nil) != test.root {
+			t.Errorf("%q: header %v, root %v", test.in, f.Header, f.Root)
+		}
 	}
 }

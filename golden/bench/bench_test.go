@@ -15,7 +15,7 @@ import (
 
 func compiled(t *testing.T, pipeline string) *plan.Plan {
 	t.Helper()
-	result, found := compile.Compile(compile.Options{Source: "pipeline.yml", Data: []byte(pipeline), Ref: "main", Event: "push"})
+	result, found, _ := compile.Compile(compile.Options{Source: "pipeline.yml", Data: []byte(pipeline), Ref: "main", Event: "push"})
 	if result == nil {
 		t.Fatal(found[0])
 	}

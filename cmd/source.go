@@ -1,0 +1,193 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/cic-ci/cic/cmd/vendoring"
+	"github.com/cic-ci/cic/compile"
+	"github.com/cic-ci/cic/compile/resolve"
+	"github.com/cic-ci/cic/plan"
+)
+
+// compileOptions are what flags, git and the project's files say to a
+// compilation; done closes the project. file may be empty.
+func compileOptions(c *cli.Context, file string) (p *project, o *compile.Options, done func(), err error) {
+	if p, err = openProject(c.Context, projectOf(c, file)); err != nil {
+		return nil, nil, nil, fail(exitInvalid, err)
+	}
+	root, err := os.OpenRoot(p.dir)
+	if err != nil {
+		return nil, nil, nil, fail(exitInvalid, err)
+	}
+	closeRoot := func() { _ = root.Close() } // a directory that was only read
+	defer func() {
+		if err != nil {
+			closeRoot()
+		}
+	}()
+	lock, err := vendoring.Read(root)
+	if err != nil {
+		return nil, nil, nil, fail(exitInvalid, err)
+	}
+	o = &compile.Options{
+		Ref: p.ref, Tag: p.tag, Event: c.String("event"),
+		Predefined:   p.facts,
+		DefaultImage: c.String("default-image"),
+		Artifacts:    c.String("artifacts"),
+		POSIX:        c.Bool("posix"),
+		Project:      root.FS(),
+		Tree:         func() ([]string, error) { return p.tree(c.Context) },
+		Changes:      p.changes(c.Context, c.String("changes-since")),
+		Vendored:     func(loc resolve.Location) (string, []byte, error) { return lock.Copy(root, loc) },
+		StubIncludes: c.Bool("stub-includes"),
+	}
+	if err := refOptions(c, p, o); err != nil {
+		return nil, nil, nil, err
+	}
+	if !slices.Contains(compile.Events, o.Event) {
+		return nil, nil, nil, usage("--event is one of %s, not %q", strings.Join(compile.Events, ", "), o.Event)
+	}
+	if o.Artifacts != "upstream" && o.Artifacts != "needs" {
+		return nil, nil, nil, usage("--artifacts is upstream or needs, not %q", o.Artifacts)
+	}
+	if o.Given, err = givenVariables(c.StringSlice("var")); err != nil {
+		return nil, nil, nil, err
+	}
+	for _, text := range c.StringSlice("request") {
+		r, err := compile.ParseRequest(text)
+		if err != nil {
+			return nil, nil, nil, usage("--request: %v", err)
+		}
+		o.Requests = append(o.Requests, r)
+	}
+	if o.Inputs, err = givenInputs(c.StringSlice("input")); err != nil {
+		return nil, nil, nil, err
+	}
+	if o.Source, o.Data, err = readPipeline(c.Context, p, file); err != nil {
+		return nil, nil, nil, err
+	}
+	return p, o, closeRoot, nil
+}
+
+func refOptions(c *cli.Context, p *project, o *compile.Options) error {
+	switch {
+	case c.IsSet("ref") && c.IsSet("tag"):
+		return usage("--ref and --tag exclude each other")
+	case c.IsSet("ref"):
+		o.Ref, o.Tag = c.String("ref"), false
+	case c.IsSet("tag"):
+		o.Ref, o.Tag = c.String("tag"), true
+	case !p.git:
+		fmt.Fprintf(c.App.ErrWriter, "cic: warning: %s is not in a git repository: the branch is taken to be \"main\" (--ref sets another)\n", quotePath(c.String("project")))
+	}
+	if o.Ref == "" {
+		return usage("the branch or tag name must not be empty")
+	}
+	return nil
+}
+
+func quotePath(path string) string {
+	if path == "." {
+		return "this directory"
+	}
+	return fmt.Sprintf("%q", path)
+}
+
+func givenVariables(list []string) (map[string]string, error) {
+	given := map[string]string{}
+	for _, v := range list {
+		name, value, ok := strings.Cut(v, "=")
+		if !ok || !plan.IsIdentifier(name) {
+			return nil, usage("--var wants NAME=VALUE, got %q", v)
+		}
+		if strings.ContainsRune(value, 0) {
+			return nil, usage("--var %s: the value holds a NUL byte", name)
+		}
+		given[name] = value
+	}
+	return given, nil
+}
+
+func givenInputs(list []string) (map[string]string, error) {
+	given := map[string]string{}
+	for _, v := range list {
+		name, value, ok := strings.Cut(v, "=")
+		if !ok || name == "" {
+			return nil, usage("--input wants NAME=VALUE, got %q", v)
+		}
+		given[name] = value
+	}
+	return given, nil
+}
+
+// projectOf is the project's directory: that of FILE, if that is given and lies
+// elsewhere, since what a pipeline includes is looked up in its project.
+func projectOf(c *cli.Context, file string) string {
+	project := c.String("project")
+	if file == "" || c.IsSet("project") {
+		return project
+	}
+	if rel, err := filepath.Rel(project, file); err == nil && filepath.IsLocal(rel) {
+		return project
+	}
+	return filepath.Dir(file)
+}
+
+// readPipeline finds and reads the pipeline file. The name returned is the one
+// given, or relative to the project where it was found there.
+func readPipeline(ctx context.Context, p *project, file string) (name string, data []byte, err error) {
+	if file != "" {
+		data, err = readRegular(file)
+		if err != nil {
+			return "", nil, fail(exitInvalid, err)
+		}
+		return filepath.ToSlash(file), data, nil
+	}
+	for _, name := range []string{".gitlab-ci.yml", "pipeline.yml"} {
+		data, err := readRegular(filepath.Join(p.dir, name))
+		if err == nil {
+			return name, data, nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return "", nil, fail(exitInvalid, err)
+		}
+	}
+	e := &exitError{code: exitInvalid, err: fmt.Errorf("%s holds neither .gitlab-ci.yml nor pipeline.yml", p.dir)}
+	if top := p.line(ctx, "rev-parse", "--show-toplevel"); p.git && top != p.dir {
+		e.help = fmt.Sprintf("the repository's root is %s: run cic there, or name it with --project", top)
+	}
+	return "", nil, e
+}
+
+// readRegular reads a regular file; a FIFO or a device would block or never end.
+func readRegular(name string) ([]byte, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a regular file", name)
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	// As much as a plan may have; the parser's own limit is lower.
+	const limit = 64 << 20
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && len(data) > limit {
+		err = fmt.Errorf("%s is larger than %d MiB", name, limit>>20)
+	}
+	return data, err
+}

@@ -1,0 +1,153 @@
+package resolve
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"github.com/cic-ci/cic/compile/syntax"
+)
+
+// external loads files that are not in the project, from their vendored copies.
+func (l *loader) external(kind, value string, n, entry *syntax.Node, at place) (roots []*syntax.Node) {
+	loc := Location{Kind: kind, Name: value}
+	switch kind {
+	case "remote":
+		if !strings.HasPrefix(value, "https://") && !strings.HasPrefix(value, "http://") {
+			l.fail(CodeInclude, n, "include:remote takes an address that begins with https://, not %q", value)
+			return nil
+		}
+	case "project":
+		return l.project(loc, n, entry, at)
+	case "template":
+		if !strings.HasSuffix(value, ".gitlab-ci.yml") {
+			l.fail(CodeInclude, n, "include:template takes a name that ends in .gitlab-ci.yml, not %q", value)
+			return nil
+		}
+	case "component":
+		if name, version, ok := strings.Cut(value, "@"); !ok || version == "" || strings.Count(name, "/") < 2 {
+			l.fail(CodeInclude, n, "include:component takes HOST/PROJECT/COMPONENT@VERSION, not %q", value)
+			return nil
+		}
+	}
+	return l.vendored(loc, at)
+}
+
+// project loads one or more files of another project.
+func (l *loader) project(loc Location, n, entry *syntax.Node, at place) (roots []*syntax.Node) {
+	if ref := entry.Get("ref"); ref != nil && ref.Kind != syntax.Null {
+		loc.Ref = expandVariables(ref.Value, l.lookup)
+	}
+	file := entry.Get("file")
+	if file == nil || file.Kind != syntax.String && (file.Kind != syntax.Sequence || len(file.Items) == 0) {
+		l.fail(CodeInclude, n, `include:project needs "file", a path or a list of paths`)
+		return nil
+	}
+	files := []*syntax.Node{file}
+	if file.Kind == syntax.Sequence {
+		files = file.Items
+	}
+	for _, f := range files {
+		name := strings.TrimLeft(expandVariables(f.Value, l.lookup), "/")
+		if f.Kind != syntax.String || !isPipelineFile(name) || !fs.ValidPath(name) {
+			l.fail(CodeIncludePath, f, "the included file %q does not end in .yml or .yaml, or is no path", f.Value)
+			continue
+		}
+		loc.File = name
+		roots = append(roots, l.vendored(loc, at)...)
+	}
+	return roots
+}
+
+// vendored loads the copy of one file.
+func (l *loader) vendored(loc Location, at place) []*syntax.Node {
+	at.file, at.origin = loc.String(), loc
+	if !l.enter(at) {
+		return nil
+	}
+	defer l.leave()
+	name, data, err := "", []byte(nil), error(fs.ErrNotExist)
+	if l.o.Vendored != nil {
+		name, data, err = l.o.Vendored(loc)
+	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && l.o.Stub:
+		l.warnAt(CodeIncludeStub, at.pos, at.length, "%s is left out: there is no copy of it in the project", loc)
+		return nil
+	case errors.Is(err, fs.ErrNotExist):
+		l.failAt(CodeIncludeVendor, at.pos, at.length, "%s is not in the project, and there is no copy of it", loc).Help =
+			"fetch copies with: cic vendor --allow-remote-include; or go on without it: --stub-includes"
+		return nil
+	case err != nil:
+		l.failAt(CodeIncludeVendor, at.pos, at.length, "the copy of %s cannot be used: %v", loc, err)
+		return nil
+	}
+	l.path[len(l.path)-1].source = name
+	if root := l.load(name, data, at); root != nil {
+		return []*syntax.Node{root}
+	}
+	return nil
+}
+
+// fromOrigin tells where a local file is that the file being loaded includes, if
+// that is itself not of this project: in the project that it comes from.
+func (l *loader) fromOrigin(name string) (loc Location, elsewhere bool, err error) {
+	if len(l.path) == 0 {
+		return loc, false, nil
+	}
+	origin := l.path[len(l.path)-1].origin
+	switch origin.Kind {
+	case "":
+		return loc, false, nil
+	case "project":
+		origin.File = name
+		return origin, true, nil
+	}
+	return loc, true, fmt.Errorf("a local file cannot be included by %s", origin)
+}
+
+// headerIncludes loads declarations of inputs from other files: spec:include
+// (specification, section 8.1).
+func (l *loader) headerIncludes(n *syntax.Node) (inputs []*input) {
+	if n.Kind != syntax.Sequence {
+		l.fail(CodeSpec, n, "spec:include is a list of files, not %s", n.Kind.WithArticle())
+		return nil
+	}
+	for _, item := range n.Items {
+		local := item.Get("local")
+		if item.Kind == syntax.String {
+			local = item
+		}
+		if local == nil || local.Kind != syntax.String || item.Kind == syntax.Mapping && len(item.Pairs) > 1 {
+			l.fail(CodeSpec, item, "spec:include takes local files here")
+			continue
+		}
+		name := strings.TrimLeft(local.Value, "/")
+		if !isPipelineFile(name) || !fs.ValidPath(name) {
+			l.fail(CodeIncludePath, local, "the included file %q does not end in .yml or .yaml, or is no path", local.Value)
+			continue
+		}
+		data, err := l.read(name)
+		if err != nil {
+			l.fail(CodeIncludeMissing, local, "the included file %q cannot be read: %v", name, err)
+			continue
+		}
+		l.sources[name] = data
+		f, errs := syntax.Parse(name, data)
+		for _, e := range errs {
+			l.add(e)
+		}
+		if f == nil {
+			continue
+		}
+		for _, p := range f.Root.Pairs {
+			if p.Key.Value != "inputs" {
+				l.fail(CodeSpec, p.Key, "a file of spec:include holds only \"inputs\", not %q", p.Key.Value)
+				continue
+			}
+			inputs = append(inputs, l.declarations(p.Value)...)
+		}
+	}
+	return inputs
+}

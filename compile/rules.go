@@ -1,0 +1,171 @@
+package compile
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/cic-ci/cic/compile/pipeline"
+	"github.com/cic-ci/cic/compile/syntax"
+)
+
+// applyWorkflow evaluates workflow:rules before any job's (specification section
+// 12). The variables of the rule that matches become top-level ones. The result
+// is what becomes of every job if there is to be no pipeline, else nil.
+func (s *selector) applyWorkflow(p *pipeline.Pipeline) (forbidden *decision) {
+	w := p.Workflow
+	if w == nil || w.Rules == nil {
+		return nil
+	}
+	s.workflow = true
+	var by *pipeline.Rule
+	for i := range w.Rules {
+		r := &w.Rules[i]
+		if by != nil {
+			s.expression(r.If, "workflow:rules:if")
+		} else if s.matches(nil, r) {
+			by = r
+		}
+	}
+	switch {
+	case by == nil:
+		return &decision{reason: "workflow:rules: no rule matched", pos: w.Pos, workflow: true}
+	case by.When.Value == "never":
+		return &decision{reason: "workflow:rules: the first rule that matched says never", rule: ruleText(*by), pos: by.Pos, workflow: true}
+	}
+	p.Variables = overlaid(p.Variables, by.Variables)
+	for _, v := range by.Variables {
+		s.top[v.Name] = v.Value
+	}
+	if by.AutoCancel != nil {
+		p.AutoCancel = by.AutoCancel
+	}
+	return nil
+}
+
+// overlaid returns variables with others over them.
+func overlaid(base, over []pipeline.Variable) []pipeline.Variable {
+	if len(over) == 0 {
+		return base
+	}
+	replaced := make(map[string]bool, len(over))
+	for _, v := range over {
+		replaced[v.Name] = true
+	}
+	merged := make([]pipeline.Variable, 0, len(base)+len(over))
+	for _, v := range base {
+		if !replaced[v.Name] {
+			merged = append(merged, v)
+		}
+	}
+	return append(merged, over...)
+}
+
+// applyRules lets the first rule that matches decide, and returns it. The rules
+// behind it are looked at for faults alone.
+func (s *selector) applyRules(j *pipeline.Job, d *decision) *pipeline.Rule {
+	for i := range j.Rules {
+		r := &j.Rules[i]
+		if d.by != nil {
+			s.expression(r.If, "rules:if")
+			continue
+		}
+		if !s.matches(j, r) {
+			continue
+		}
+		d.by = r
+		if r.When.Value != "" {
+			d.when, d.startIn = r.When.Value, r.StartIn
+		}
+		if r.Interruptible != nil {
+			d.interruptible = *r.Interruptible
+		}
+		if d.when == "never" {
+			d.included, d.reason, d.rule = false, "rules: the first rule that matched says never", ruleText(*r)
+		}
+	}
+	switch {
+	case d.by != nil:
+	case len(j.Rules) == 0:
+		d.included, d.reason = false, "rules: the list is empty"
+	default:
+		d.included, d.reason = false, "rules: no rule matched"
+	}
+	return d.by
+}
+
+// applied returns the job as the rule that decided changes it.
+func (d *decision) applied(j *pipeline.Job) *pipeline.Job {
+	if d.by == nil || len(d.by.Variables) == 0 && d.by.Needs == nil {
+		return j
+	}
+	changed := *j
+	changed.Variables = overlaid(j.Variables, d.by.Variables)
+	if d.by.Needs != nil {
+		changed.Needs = d.by.Needs
+	}
+	return &changed
+}
+
+// matches reports whether all clauses of a rule hold; one without any always
+// matches (specification section 10). j is nil for workflow:rules.
+func (s *selector) matches(j *pipeline.Job, r *pipeline.Rule) bool {
+	where := "rules"
+	if j == nil {
+		where = "workflow:rules"
+	}
+	holds := true
+	if r.If.Pos.IsValid() || r.If.Value != "" {
+		e := s.expression(r.If, where+":if")
+		holds = e != nil && e.Eval(s.recorded(j, e))
+	}
+	if r.Changes != nil {
+		compareTo := s.expanded(j, r.Changes.CompareTo.Value)
+		changed, err := s.env.files.changed(s.patterns(j, r.Changes.Patterns), compareTo)
+		if err != nil {
+			s.failClause(r.Changes.CompareTo, where+":changes", err)
+		}
+		holds = holds && changed
+	}
+	if r.Exists != nil {
+		exists, err := s.env.files.exists(s.patterns(j, r.Exists.Patterns))
+		if err != nil {
+			s.failClause(pipeline.Text{Pos: r.Exists.Pos}, where+":exists", err)
+		}
+		holds = holds && exists
+	}
+	return holds
+}
+
+func (s *selector) failClause(at pipeline.Text, where string, err error) {
+	s.diags.report(&syntax.Error{
+		Code: codeClause, Pos: at.Pos, Len: max(1, utf8.RuneCountInString(at.Value)),
+		Msg: fmt.Sprintf("%s: %v", where, err),
+	})
+}
+
+// patterns are globs with the variables that are known; others stay as they are
+// written (specification section 18.4).
+func (s *selector) patterns(j *pipeline.Job, list []pipeline.Text) []string {
+	patterns := make([]string, len(list))
+	for i, t := range list {
+		patterns[i] = s.expanded(j, t.Value)
+	}
+	return patterns
+}
+
+// expanded replaces the variables of a text that are known now.
+func (s *selector) expanded(j *pipeline.Job, text string) string {
+	if !strings.ContainsAny(text, "$%") {
+		return text
+	}
+	var b strings.Builder
+	scanReferences(text, false, func(literal string) { b.WriteString(literal) }, func(name, reference string) {
+		if value, ok := s.lookup(j, name); ok {
+			b.WriteString(value)
+		} else {
+			b.WriteString(reference)
+		}
+	})
+	return b.String()
+}

@@ -1,8 +1,0 @@
-//go:build !linux
-
-package exec
-
-import "io/fs"
-
-// fileStamp is empty where nothing tells that a file has not changed.
-func fileStamp(fs.FileInfo) string { return "" }
