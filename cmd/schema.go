@@ -3,7 +3,7 @@ package cmd
 import (
 	"github.com/urfave/cli/v2"
 
-	"github.com/cic-ci/cic/schema"
+	"github.com/cic-ci/cic/cmd/schema"
 )
 
 func schemaCommand() *cli.Command {

@@ -8,7 +8,7 @@ import (
 
 	"github.com/cic-ci/cic/compile/pipeline"
 	"github.com/cic-ci/cic/compile/syntax"
-	"github.com/cic-ci/cic/credential"
+	"github.com/cic-ci/cic/plan/credential"
 	"github.com/cic-ci/cic/plan"
 )
 

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/cic-ci/cic/credential"
+	"github.com/cic-ci/cic/plan/credential"
 )
 
 // RenderOptions control [ErrorList.Render].

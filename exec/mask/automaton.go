@@ -3,7 +3,7 @@ package mask
 import (
 	"encoding/binary"
 
-	"github.com/cic-ci/cic/credential"
+	"github.com/cic-ci/cic/plan/credential"
 )
 
 // window is how many bytes [Masker.seek] looks at to tell whether a pattern may

@@ -20,7 +20,7 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/cic-ci/cic/credential"
+	"github.com/cic-ci/cic/plan/credential"
 )
 
 // Mark stands for what was masked.

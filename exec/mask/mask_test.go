@@ -14,7 +14,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/cic-ci/cic/credential"
+	"github.com/cic-ci/cic/plan/credential"
 )
 
 func TestText(t *testing.T) {

@@ -174,7 +174,7 @@ func TestRun(t *testing.T) {
 
 // TestWords holds the lists of words against the constants of package exec.
 func TestWords(t *testing.T) {
-	files, err := filepath.Glob("../exec/*.go")
+	files, err := filepath.Glob("../../exec/*.go")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,7 +212,7 @@ func TestWords(t *testing.T) {
 
 // TestPlan validates a plan with everything in it.
 func TestPlan(t *testing.T) {
-	text, err := os.ReadFile("../plan/testdata/full.json")
+	text, err := os.ReadFile("../../plan/testdata/full.json")
 	if err != nil {
 		t.Fatal(err)
 	}
