@@ -16,8 +16,8 @@ type EventType string
 // and job_note, job_finished; or, for a job that is not run, job_finished alone;
 // at last run_finished. A job that is run again has job_retried in the place of
 // job_finished, and then begins with job_started once more. A manual job that
-// a person starts late, and those that were skipped for it, have job_requeued after
-// their job_finished and begin anew.
+// a person starts late, or that is canceled after all, and those that were skipped
+// for it, have job_requeued after their job_finished and begin anew.
 const (
 	EventRunStarted  EventType = "run_started"
 	EventJobStarted  EventType = "job_started"

@@ -252,7 +252,11 @@ func (r *run) settle() {
 
 func (r *run) settleJob(i int) {
 	res := &r.results[i]
-	res.Status, res.Allowed, res.Reason = r.sched.Job(i)
+	status, allowed, reason := r.sched.Job(i)
+	if res.Status == StatusManual { // it blocked, and will not be started any more
+		r.requeue(i, reason)
+	}
+	res.Status, res.Allowed, res.Reason = status, allowed, reason
 	r.dismiss(r.workers[i])
 	r.emitFinished(i)
 	r.release(i)

@@ -63,6 +63,12 @@ func simulate(t testing.TB, p *plan.Plan, outcomes map[string]Status) (states ma
 	if err != nil {
 		t.Fatal(err)
 	}
+	return finishAll(t, p, s, outcomes), s
+}
+
+// finishAll goes on with a schedule to its end.
+func finishAll(t testing.TB, p *plan.Plan, s *Schedule, outcomes map[string]Status) (states map[string]Status) {
+	t.Helper()
 	for {
 		i, ok := s.Next()
 		if !ok {
@@ -83,7 +89,7 @@ func simulate(t testing.TB, p *plan.Plan, outcomes map[string]Status) (states ma
 	for i := range p.Jobs {
 		states[p.Jobs[i].Name], _, _ = s.Job(i)
 	}
-	return states, s
+	return states
 }
 
 // TestScheduleVectors holds the consequences that specification 17.4 lists and
