@@ -20,6 +20,7 @@ import (
 // commands are what the scripts can do beside testscript's own commands.
 func commands() map[string]func(ts *testscript.TestScript, neg bool, args []string) {
 	return map[string]func(ts *testscript.TestScript, neg bool, args []string){
+		"answers":    answers,
 		"article":    article,
 		"containerd": ownContainerd,
 		"exits":      exits,
