@@ -23,7 +23,6 @@ type world struct {
 	script  map[string]func(context.Context, Program, io.Writer) (int, error)
 	after   map[string]func(context.Context, Program, io.Writer) (int, error)
 	closing map[string]func() error
-	hits    map[string]Hits
 	collect map[string]func() (*workspace.Manifest, error)
 	// collectTo is collect for what looks at where the files are to go.
 	collectTo map[string]func(dst string) (*workspace.Manifest, error)
