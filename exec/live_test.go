@@ -67,7 +67,9 @@ func (s *screen) at() {
 func (s *screen) String() string { return strings.Join(s.rows, "\n") }
 
 // narrow is what a terminal does to its lines when it becomes narrower.
-func (s *screen) narrow(columns int) {
+func (s *screen) narrow(l *Live, columns int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	var rows []string
 	for _, row := range s.rows {
 		for len(row) > columns {
@@ -92,13 +94,13 @@ func TestLive(t *testing.T) {
 		settle := func(want string) {
 			t.Helper()
 			synctest.Wait()
+			l.mu.Lock()
+			defer l.mu.Unlock()
 			if got := s.String(); got != want {
 				t.Errorf("got\n%s\nwant\n%s", got, want)
 			}
 			s.rows, s.row = s.rows[:0], 0
-			l.mu.Lock()
 			l.drawn, l.shown = nil, "" // the test begins on an empty screen again
-			l.mu.Unlock()
 			s.at()
 		}
 		observe(Event{Type: EventRunStarted, Source: "ci.yml", Jobs: 3})
@@ -114,13 +116,13 @@ func TestLive(t *testing.T) {
 		view.Observe(Event{Type: EventJobOutput, Job: "one", Text: "again"})
 		fmt.Fprintln(l.Wrap(s), "cic: warning: beside")
 		time.Sleep(liveStep)
-		s.narrow(20)
+		s.narrow(l, 20)
 		time.Sleep(time.Second)
 		settle("[one] again\ncic: warning: beside\n-- 0/3 jobs done, 2\n   7s  one\n   4s  a name that \n")
 		// A question stays where it is until it is answered.
 		fmt.Fprint(l, "go on? ")
 		time.Sleep(time.Second)
-		s.narrow(60)
+		s.narrow(l, 60)
 		settle("go on? ")
 		fmt.Fprintln(l)
 		observe(Event{Type: EventJobFinished, Job: "one", Status: StatusSkipped, Result: &JobResult{}})
@@ -131,7 +133,9 @@ func TestLive(t *testing.T) {
 		}
 		time.Sleep(liveStep)
 		synctest.Wait()
+		l.mu.Lock()
 		got := strings.Split(s.String(), "\n")
+		l.mu.Unlock()
 		if len(got) != 9 || got[7] != "   and 7 more" {
 			t.Errorf("got %q", got)
 		}
