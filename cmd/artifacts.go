@@ -42,6 +42,12 @@ func artifactsCommand() *cli.Command {
 				Flags:       []cli.Flag{stateFlag()},
 				Action:      withArtifacts(printArtifacts),
 			},
+			{
+				Name: "verify", Usage: "hold artifacts against the digests recorded with them", ArgsUsage: "[RUN] [JOB...]",
+				Description: "Without JOB, those of all jobs. The exit code is 7 if any is damaged or missing.\n\nExample:\n   cic artifacts verify last",
+				Flags:       []cli.Flag{stateFlag()},
+				Action:      verifyArtifacts,
+			},
 		},
 	}
 }
@@ -140,4 +146,37 @@ func printFile(w io.Writer, f io.Reader) error {
 	t := exec.NewTerminalWriter(w, colorTerminal(w))
 	_, err := io.Copy(t, f)
 	return errors.Join(err, t.Close())
+}
+
+func verifyArtifacts(c *cli.Context) error {
+	r, jobs, err := runAndRest(c)
+	if err != nil {
+		return err
+	}
+	if len(jobs) == 0 {
+		for i := range r.Jobs {
+			if j := &r.Jobs[i]; j.Artifacts > 0 || len(j.Reports) > 0 {
+				jobs = append(jobs, j.Name)
+			}
+		}
+	}
+	damaged := 0
+	for _, name := range jobs {
+		j, err := jobOf(r, name)
+		if err != nil {
+			return err
+		}
+		if _, err := exec.VerifyOutputs(r.Dir, name); errors.As(err, new(*exec.OutputsError)) {
+			damaged++
+			fmt.Fprintf(c.App.ErrWriter, "cic: error: %s\n", exec.DisplayName(err.Error()))
+			continue
+		} else if err != nil {
+			return err
+		}
+		fmt.Fprintf(c.App.Writer, "%s: intact, %s\n", exec.DisplayName(name), count(j.Artifacts, "artifact"))
+	}
+	if damaged > 0 {
+		return fail(exitIntegrity, fmt.Errorf("what %s left is not what was recorded", count(damaged, "job")))
+	}
+	return nil
 }

@@ -59,6 +59,7 @@ func execFlags() []cli.Flag {
 		&cli.StringFlag{Name: "source", Value: "clean", Usage: "clean: jobs do not see what git ignores; all: they do"},
 		&cli.StringFlag{Name: "network", Value: "host", Usage: "host: the machine's network; none: loopback only"},
 		&cli.BoolFlag{Name: "ignore-unsupported", Usage: "warn about what cannot be carried out yet, and go on without it"},
+		&cli.BoolFlag{Name: "skip-unchanged", Usage: "take over the result of a job that has succeeded before with the same script, image, variables, files and inputs"},
 		&cli.BoolFlag{Name: "strict-runtime", Usage: "refuse to run with a containerd, runc or crun that has known security holes"},
 		&cli.BoolFlag{Name: "keep-failed", Usage: "keep the workspaces of failed jobs for cic shell"},
 		&cli.BoolFlag{Name: "dry-run", Usage: "run nothing; print what would run, in order"},
@@ -115,6 +116,9 @@ func checkExecFlags(c *cli.Context) error {
 	}
 	if err := checkCacheFlags(c); err != nil {
 		return err
+	}
+	if c.Bool("skip-unchanged") && c.String("workspace") == "shared" {
+		return usage("--skip-unchanged needs --workspace isolated: in a shared one, jobs depend on each other in ways that nobody declares")
 	}
 	if _, err := parseGrants(c); err != nil {
 		return err
@@ -194,6 +198,7 @@ func execute(c *cli.Context, p *project, dir *exec.RunDir, r request) error {
 	if err != nil {
 		return err
 	}
+	ask = shown.asking(ask)
 	ctx, kill, stop := onSignals(c.Context, c.App.ErrWriter)
 	defer stop()
 	e := &exec.Executor{
@@ -219,6 +224,9 @@ func execute(c *cli.Context, p *project, dir *exec.RunDir, r request) error {
 		e.Runtime, e.Workspaces, e.Jobs = exec.DryRun{}, exec.DryRun{}, 1
 		result, err = e.Run(ctx, pl, scripts)
 	} else {
+		if e.Reuse, err = reuse(c, p); err != nil {
+			return err
+		}
 		result, err = executeInContainers(ctx, c, p, e, pl, scripts)
 	}
 	select {

@@ -271,6 +271,20 @@ func (p *project) tracked(ctx context.Context) (map[string]bool, error) {
 	return files, nil
 }
 
+// visible lists the files that git tracks or would: what is not ignored. It never
+// looks into them, which could start programs that the repository names.
+func (p *project) visible(ctx context.Context) ([]string, error) {
+	out, err := p.run(ctx, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate")
+	if err != nil {
+		return nil, err
+	}
+	files := splitNUL(out)
+	if files == nil {
+		files = []string{} // and not all there is
+	}
+	return files, nil
+}
+
 func splitNUL(s string) []string {
 	s = strings.TrimSuffix(s, "\x00")
 	if s == "" {

@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -95,6 +96,17 @@ func (v *views) Observe(e exec.Event) {
 		v.live.Observe(e)
 	}
 	v.text.Observe(e)
+}
+
+// asking makes room for the questions that ask puts; nil stays nil.
+func (v *views) asking(ask func(context.Context, exec.Question) (bool, error)) func(context.Context, exec.Question) (bool, error) {
+	if ask == nil || v.live == nil {
+		return ask
+	}
+	return func(ctx context.Context, q exec.Question) (bool, error) {
+		defer v.live.Hold()()
+		return ask(ctx, q)
+	}
 }
 
 // close ends the views, which nothing is shown by any more, and writes the

@@ -206,6 +206,8 @@ func (r *Record) apply(e *Event) {
 			*j = *e.Result
 			j.Name = e.Job // by which files are found
 		}
+	case EventJobRequeued: // as if it had not been decided
+		r.Jobs = slices.DeleteFunc(r.Jobs, func(j JobResult) bool { return j.Name == e.Job })
 	case EventRunFinished:
 		if r.Status == "" || !e.Died { // a run can be buried after its end
 			r.Status, r.Duration = e.Status, time.Duration(e.Seconds*float64(time.Second))

@@ -49,6 +49,8 @@ func TestReadRun(t *testing.T) {
 		{"living", []Event{started(at), finished("a", StatusSuccess), begin}, true, StatusRunning, "a=success b=running"},
 		{"dead", []Event{started(at), finished("a", StatusFailed), begin}, false, StatusInterrupted, "a=failed b=interrupted"},
 		{"ended", []Event{started(at), begin, finished("b", StatusSuccess), {Type: EventRunFinished, Status: StatusSuccess, Seconds: 2}}, false, StatusSuccess, "b=success"},
+		{"requeued", []Event{started(at), finished("b", StatusManual), finished("c", StatusSkipped), {Type: EventJobRequeued, Job: "b"}, begin}, false,
+			StatusInterrupted, "c=skipped b=interrupted"},
 		{"buried", []Event{started(at), begin, {Type: EventRunFinished, Status: StatusCanceled, Died: true}}, false, StatusInterrupted, "b=interrupted"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -46,12 +46,15 @@ type worker struct {
 	reports    [][]variable
 	exports    string
 	inheritErr error
+	// decision is what the job's key is recorded with, nil while it has none.
+	decision *KeyDecision
 }
 
 // leftover is what a job leaves for others.
 type leftover struct {
 	artifacts bool // be it only an empty directory
 	dotenv    []variable
+	digest    string // of its [Outputs], where the run makes keys
 }
 
 // launch is the word to go.
@@ -59,8 +62,10 @@ type launch struct {
 	at     time.Time
 	from   []string // the jobs whose artifacts it sees
 	layers []string // their directories
-	dotenv [][]variable
-	err    error // why it cannot run
+	// digests are those of what they left, where the run makes keys.
+	digests []string
+	dotenv  [][]variable
+	err     error // why it cannot run
 }
 
 // jobID is [Spec.ID]: the name of the job's files, unique without regard to case.
@@ -70,7 +75,7 @@ func newWorker(r *run, i int) *worker {
 	w := &worker{r: r, index: i, job: &r.plan.Jobs[i], start: make(chan launch, 1), attempt: len(r.attempts[i]) + 1}
 	w.id = jobID(w.job)
 	w.vars = runtimeVariables(r.Variables, r.number(), i, w.attempt, r.started)
-	if !w.late() {
+	if len(w.job.DotenvFrom) == 0 {
 		w.inherit(nil)
 	}
 	return w
@@ -111,8 +116,7 @@ func (w *worker) main() {
 		w.keep = w.r.KeepFailed && w.r.RunDir != nil && w.mounted && res.Status == StatusFailed
 		res.Kept = w.keep
 		w.r.Secrets.hide(res)
-		// The loop may change its result, and nobody waits for the record.
-		recorded = w.recordOutputs(res.Status)
+		recorded = w.recordOutputs(res)
 		w.r.messages <- message{job: w.index, result: res, left: w.left, crash: isPanic(err) || isPanic(setupErr)}
 	}
 	err := guard(w.cleanup)
@@ -127,7 +131,9 @@ func (w *worker) main() {
 
 // late reports whether the sandbox can be made only once the job is launched,
 // as what it is made of is known only then, or perhaps none is needed.
-func (w *worker) late() bool { return len(w.job.DotenvFrom) > 0 }
+func (w *worker) late() bool {
+	return len(w.job.DotenvFrom) > 0 || w.r.Reuse != nil && unskippable(w.job) == ""
+}
 
 // prepare makes the sandbox, which does not need the workspace's content.
 func (w *worker) prepare() error {

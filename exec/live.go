@@ -40,6 +40,7 @@ type Live struct {
 	drawn []int
 	// midway: the cursor is not at the beginning of a line, behind a question perhaps.
 	midway bool
+	held   bool
 	shown  string // what was drawn last
 }
 
@@ -118,6 +119,19 @@ func (l *Live) print(w io.Writer, p []byte) (int, error) {
 	return w.Write(p)
 }
 
+// Hold shows nothing until release: a person is asked, and what is typed must not
+// be written over.
+func (l *Live) Hold() (release func()) {
+	set := func(held bool) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.erase()
+		l.held = held
+	}
+	set(true)
+	return func() { set(false) }
+}
+
 // Close erases what is shown and ends the view.
 func (l *Live) Close() error {
 	close(l.stop)
@@ -152,7 +166,7 @@ func (l *Live) put(text string) {
 // draw shows what runs, if that is not what is shown.
 func (l *Live) draw() {
 	columns, rows := l.size()
-	if len(l.running) == 0 || l.midway || columns < 20 || rows < 4 {
+	if len(l.running) == 0 || l.midway || l.held || columns < 20 || rows < 4 {
 		return
 	}
 	lines := l.lines(columns, min(liveLines, rows-2))

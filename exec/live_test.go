@@ -128,6 +128,10 @@ func TestLive(t *testing.T) {
 		observe(Event{Type: EventJobFinished, Job: "one", Status: StatusSkipped, Result: &JobResult{}})
 		time.Sleep(liveStep)
 		settle("\n-- 1/3 jobs done, 1 running, 8s\n   5s  a name that is too long for the narrow terminal\n")
+		release := l.Hold()
+		time.Sleep(time.Second)
+		settle("")
+		release()
 		for i := range 12 {
 			l.Observe(Event{Type: EventJobStarted, Job: fmt.Sprint("j", i), Time: time.Now()})
 		}

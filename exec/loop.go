@@ -58,13 +58,14 @@ func (r *run) launch(i int) {
 	for _, p := range r.inputs(i) {
 		l.from = append(l.from, r.plan.Jobs[p.job].Name)
 		l.layers = append(l.layers, p.dir)
+		l.digests = append(l.digests, p.digest)
 	}
 	for _, name := range job.DotenvFrom {
 		if from, ok := r.sched.graph.Index(name); ok {
 			l.dotenv = append(l.dotenv, r.dotenv[from])
 		}
 	}
-	if w := r.workers[i]; w.late() {
+	if w := r.workers[i]; len(job.DotenvFrom) > 0 {
 		w.inherit(l.dotenv) // before its image is known
 	}
 	r.results[i].Started = l.at
@@ -75,8 +76,9 @@ func (r *run) launch(i int) {
 
 // producer is a job that left artifacts.
 type producer struct {
-	job int
-	dir string
+	job    int
+	dir    string
+	digest string
 }
 
 // inputs are the producers whose artifacts the job's workspace holds, in plan order.
@@ -218,7 +220,7 @@ func (r *run) leave(i int, left leftover) {
 	}
 	if left.artifacts {
 		at, _ := r.producer(i)
-		r.producers = slices.Insert(r.producers, at, producer{i, r.RunDir.ArtifactsDir(jobID(&r.plan.Jobs[i]))})
+		r.producers = slices.Insert(r.producers, at, producer{i, r.RunDir.ArtifactsDir(jobID(&r.plan.Jobs[i])), left.digest})
 	}
 }
 

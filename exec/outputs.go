@@ -52,22 +52,53 @@ func (r *RunDir) recordOutputs(job string) (*Outputs, error) {
 }
 
 // recordOutputs records what a finished job left, beside the other work: the digest
-// of a gigabyte takes a second. nil: there is nothing to record.
-func (w *worker) recordOutputs(status Status) <-chan error {
-	if w.job.Artifacts == nil || w.r.RunDir == nil || status != StatusSuccess && status != StatusFailed {
+// of a gigabyte takes a second. Where keys are made it is waited for, as those of
+// the jobs after this one are made of it. nil: there is nothing to record.
+func (w *worker) recordOutputs(res *JobResult) <-chan error {
+	finished := res.Status == StatusSuccess || res.Status == StatusFailed
+	if w.r.RunDir == nil || !finished || res.Reused != "" {
 		return nil
 	}
 	recorded := make(chan error, 1)
-	go func() {
-		recorded <- guard(func() error {
-			_, err := w.r.RunDir.recordOutputs(w.job.Name)
-			if err != nil {
-				err = fmt.Errorf("record what the job left: %w", err)
-			}
-			return err
-		})
-	}()
+	if w.r.Reuse != nil {
+		recorded <- guard(func() error { return w.recordWithKey(res) })
+	} else if w.job.Artifacts != nil {
+		go func() {
+			recorded <- guard(func() error {
+				_, err := w.outputs()
+				return err
+			})
+		}()
+	} else {
+		return nil
+	}
 	return recorded
+}
+
+func (w *worker) recordWithKey(res *JobResult) error {
+	o, err := w.outputs()
+	if err != nil {
+		return err
+	}
+	if o != nil {
+		w.left.digest = o.SHA256
+	}
+	if err := w.recordKey(res, o); err != nil {
+		return fmt.Errorf("record the key: %w", err)
+	}
+	return nil
+}
+
+// outputs digests and records what the job left, nil if it declares nothing.
+func (w *worker) outputs() (*Outputs, error) {
+	if w.job.Artifacts == nil {
+		return nil, nil
+	}
+	o, err := w.r.RunDir.recordOutputs(w.job.Name)
+	if err != nil {
+		return nil, fmt.Errorf("record what the job left: %w", err)
+	}
+	return o, nil
 }
 
 // writeOutputs makes a record durable.

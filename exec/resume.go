@@ -3,6 +3,7 @@ package exec
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -150,38 +151,47 @@ func (r *run) adopt(from *RunDir, i int, done *finishedJob) (*adopted, error) {
 	w := newWorker(r, i)
 	a := &adopted{result: *done.result}
 	a.result.Started, a.result.Duration = time.Time{}, 0 // it is not run now
-	if done.outputs == nil {
-		return a, r.adoptLog(from, w.id, a)
-	}
-	dirs := [][2]string{{from.ArtifactsDir(w.id), r.RunDir.ArtifactsDir(w.id)}}
-	kinds, err := os.ReadDir(filepath.Join(from.Dir, reportsName, w.id))
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
+	var err error
+	if a.left, err = w.adoptFiles(from, done); err != nil {
 		return nil, err
-	}
-	for _, kind := range kinds {
-		dirs = append(dirs, [2]string{from.ReportsDir(w.id, kind.Name()), r.RunDir.ReportsDir(w.id, kind.Name())})
-	}
-	for k, d := range dirs {
-		if _, err := os.Lstat(d[0]); errors.Is(err, os.ErrNotExist) {
-			continue
-		}
-		if err := os.MkdirAll(filepath.Dir(d[1]), 0o700); err != nil {
-			return nil, err
-		}
-		if err := workspace.Link(d[0], d[1]); err != nil {
-			return nil, err
-		}
-		a.left.artifacts = a.left.artifacts || k == 0
-	}
-	if err := r.RunDir.writeOutputs(done.outputs); err != nil {
-		return nil, err
-	}
-	if reportsDotenv(w.job) {
-		if a.left.dotenv, err = w.rereadDotenv(); err != nil {
-			return nil, err
-		}
 	}
 	return a, r.adoptLog(from, w.id, a)
+}
+
+// adoptFiles links what the job left in another run into this one. After an error
+// nothing is left of it.
+func (w *worker) adoptFiles(from *RunDir, done *finishedJob) (left leftover, err error) {
+	if done.outputs == nil {
+		return leftover{}, nil
+	}
+	to := w.r.RunDir
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, workspace.Remove(to.ArtifactsDir(w.id)), workspace.Remove(filepath.Join(to.Dir, reportsName, w.id)))
+		}
+	}()
+	if done.outputs.Artifacts != nil {
+		if err := workspace.Link(from.ArtifactsDir(w.id), to.ArtifactsDir(w.id)); err != nil {
+			return leftover{}, err
+		}
+		left.artifacts = true
+	}
+	for _, kind := range slices.Sorted(maps.Keys(done.outputs.Reports)) {
+		dst := to.ReportsDir(w.id, kind)
+		if err := os.MkdirAll(filepath.Dir(dst), 0o700); err != nil {
+			return leftover{}, err
+		}
+		if err := workspace.Link(from.ReportsDir(w.id, kind), dst); err != nil {
+			return leftover{}, err
+		}
+	}
+	if reportsDotenv(w.job) {
+		if left.dotenv, err = w.rereadDotenv(); err != nil {
+			return leftover{}, err
+		}
+	}
+	left.digest = done.outputs.SHA256
+	return left, to.writeOutputs(done.outputs)
 }
 
 // adoptLog links the log, which may be gone: it is not what a job is run for.

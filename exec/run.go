@@ -47,6 +47,9 @@ type Executor struct {
 	Limits plan.Resources
 	// Resume is what an earlier run of the plan did, nil for a run from the beginning.
 	Resume *Earlier
+	// Reuse, if not nil, lets jobs be that have succeeded before with all that they
+	// follow from unchanged.
+	Reuse *Reuse
 	// Manual are the full names of manual jobs that start like others; see [MatchManual].
 	Manual []string
 	// Ask, if there is one, asks a person whether a manual job is to start, one
@@ -152,6 +155,11 @@ func (e *Executor) Run(ctx context.Context, p *plan.Plan, scripts func(plan.Scri
 	}
 	if err := r.adoptAll(); err != nil {
 		return nil, err
+	}
+	if r.Reuse != nil {
+		if r.Reuse.store, err = OpenKeyStore(r.Reuse.StateDir); err != nil {
+			return nil, fmt.Errorf("the keys of earlier jobs: %w", err)
+		}
 	}
 	if r.Observer != nil {
 		r.observer = newPump(func(events []Event) {

@@ -144,6 +144,8 @@ func (v *TextView) runStarted(e *Event) {
 func (v *TextView) jobFinished(e *Event) {
 	res := e.Result
 	switch {
+	case res.Reused != "" && !e.Result.Started.IsZero():
+		v.job(e, v.paint(dim, "✓ Job not run again")) // its log says why
 	case res.Reused != "":
 		v.job(e, v.paint(dim, "✓ "+DisplayName(res.Reason)))
 	case e.Status == StatusSuccess:
@@ -179,7 +181,7 @@ func (v *TextView) runFinished(r *Result) {
 	v.line("  Duration: %.1fs", r.Duration.Seconds())
 	executed := 0
 	for i := range r.Jobs {
-		if !r.Jobs[i].Started.IsZero() {
+		if j := &r.Jobs[i]; !j.Started.IsZero() && j.Reused == "" {
 			executed++
 		}
 	}

@@ -142,6 +142,9 @@ func newJob(r *Run, j *exec.JobResult, budget *int64) (*job, error) {
 	if !j.Started.IsZero() {
 		out.Duration, out.Started = seconds(j.Duration)+" s", j.Started.UTC().Format(time.TimeOnly)
 	}
+	for i, a := range j.Attempts {
+		out.Attempts = append(out.Attempts, strings.TrimSpace(fmt.Sprintf("%d: %s after %s s %s", i+1, a.Status, seconds(a.Duration), a.Error)))
+	}
 	if j.Artifacts > 0 {
 		out.Artifacts = fmt.Sprintf("%d, %s", j.Artifacts, exec.ByteSize(j.ArtifactBytes))
 	}

@@ -35,7 +35,8 @@ func example(log string) *Run {
 		Result: &exec.Result{Status: exec.StatusFailed, Duration: 10 * time.Second, Jobs: []exec.JobResult{
 			{Name: "ok", Stage: "s", Status: exec.StatusSuccess, Started: started, Duration: time.Second, Log: "x", Coverage: &coverage, Reports: map[string]int{"junit": 1}},
 			{Name: evil, Stage: evil, Status: exec.StatusFailed, Class: exec.ClassScript, ExitCode: 3, Error: evil, Help: evil, Started: started.Add(time.Second),
-				Duration: 3 * time.Second, Log: evil, Tail: []string{evil, "\x00\x1b"}},
+				Duration: 3 * time.Second, Log: evil, Tail: []string{evil, "\x00\x1b"},
+				Attempts: []exec.Attempt{{Status: exec.StatusFailed, Duration: time.Second, Error: evil}, {Status: exec.StatusFailed}}},
 			{Name: "later", Stage: "s", Status: exec.StatusSkipped, Reason: evil},
 		}},
 		Log: func(string) (io.ReadSeekCloser, error) { return file{strings.NewReader(log)}, nil },
@@ -65,7 +66,7 @@ func TestHTML(t *testing.T) {
 	}
 	for _, want := range []string{
 		`&lt;script&gt;alert(1)`, `<span class="f1">&lt;/div&gt;&lt;script&gt;`, "81.5 %", "3, 1 failed, 1 skipped; a report cannot be read",
-		`<path class="edge"`, `<rect x="260"`, "default-src &#39;none&#39;; style-src &#39;sha256-", `class="badge failed"`,
+		`<path class="edge"`, "<td>1: failed after 1.000 s &lt;/div&gt;", `<rect x="260"`, "default-src &#39;none&#39;; style-src &#39;sha256-", `class="badge failed"`,
 	} {
 		if !strings.Contains(html, want) {
 			t.Errorf("the page lacks %s", want)
