@@ -8,8 +8,8 @@ import (
 
 	"github.com/cic-ci/cic/compile/pipeline"
 	"github.com/cic-ci/cic/compile/syntax"
-	"github.com/cic-ci/cic/plan/credential"
 	"github.com/cic-ci/cic/plan"
+	"github.com/cic-ci/cic/plan/credential"
 )
 
 // secrets lowers the job's secrets to their names. A secret counts where a
