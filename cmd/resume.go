@@ -1,12 +1,15 @@
 package cmd
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -94,13 +97,78 @@ func resumeRun(c *cli.Context) error {
 	if err != nil {
 		return fail(exitInvalid, err)
 	}
-	if now := p.facts["CI_COMMIT_SHA"]; now != l.Commit {
-		warner(c.App.ErrWriter)(fmt.Sprintf("the project is at %s, and was at %s in run %s: finished jobs are not run again all the same",
-			commitText(now), commitText(l.Commit), id))
+	if err := warnChanged(c, p, l, record); err != nil {
+		return err
 	}
 	return withRun(c, p, func(dir *exec.RunDir) error {
 		return execute(c, p, dir, request{plan: d.Plan, scripts: d.Script, sourceMap: d.Map, names: c.Args().Slice(), resume: record})
 	})
+}
+
+// warnChanged says how the project differs from what the run has seen: by its
+// commit, and by the files that were written since.
+func warnChanged(c *cli.Context, p *project, l *launched, record *exec.Record) error {
+	const most = 5
+	warn, but := warner(c.App.ErrWriter), "finished jobs are not run again all the same"
+	if now := p.facts["CI_COMMIT_SHA"]; now != l.Commit {
+		warn(fmt.Sprintf("the project is at %s, and was at %s in run %s: %s", commitText(now), commitText(l.Commit), record.ID, but))
+	}
+	changed, err := p.writtenSince(c.Context, record.Started)
+	if err != nil {
+		return fail(exitSystem, err)
+	}
+	if len(changed) == 0 {
+		return nil
+	}
+	var names []string
+	for _, name := range changed[:min(len(changed), most)] {
+		names = append(names, exec.DisplayName(name))
+	}
+	if more := len(changed) - most; more > 0 {
+		names = append(names, fmt.Sprintf("%d more", more))
+	}
+	warn(fmt.Sprintf("written since run %s began: %s: %s", record.ID, strings.Join(names, ", "), but))
+	return nil
+}
+
+// writtenSince lists the files of the project, ignored ones aside, that have
+// changed after a time.
+func (p *project) writtenSince(ctx context.Context, t time.Time) ([]string, error) {
+	var changed []string
+	visit := func(name string, info fs.FileInfo) {
+		if !info.IsDir() && info.ModTime().After(t) {
+			changed = append(changed, name)
+		}
+	}
+	if p.git {
+		files, err := p.visible(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range files {
+			if info, err := os.Lstat(filepath.Join(p.dir, name)); err == nil { // else it was deleted
+				visit(name, info)
+			}
+		}
+		return changed, nil
+	}
+	err := filepath.WalkDir(p.dir, func(path string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(p.dir, path)
+		visit(name, info)
+		return err
+	})
+	return changed, err
 }
 
 func commitText(sha string) string {
