@@ -161,6 +161,8 @@ func (t *fakeTree) Unchanged(p workspace.Patterns, layer string) (bool, error) {
 
 func (t *fakeTree) Keep(dst string) ([]string, error) {
 	t.w.record("keep %s", t.id)
+	t.w.mu.Lock()
+	defer t.w.mu.Unlock()
 	return t.w.layers[t.id], os.Mkdir(dst, 0o700)
 }
 

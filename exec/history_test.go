@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -227,7 +228,7 @@ func TestFollowLog(t *testing.T) {
 		if err := os.Remove(path); err != nil {
 			t.Fatal(err)
 		}
-		over := false
+		var over atomic.Bool
 		write := func(flags int, text string) {
 			t.Helper()
 			f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|flags, 0o600)
@@ -243,7 +244,7 @@ func TestFollowLog(t *testing.T) {
 		out := &bytes.Buffer{}
 		done := make(chan error)
 		go func() {
-			done <- r.CopyLog(t.Context(), out, LogOptions{File: "j.log", Follow: true, Over: func() (bool, error) { return over, nil }})
+			done <- r.CopyLog(t.Context(), out, LogOptions{File: "j.log", Follow: true, Over: func() (bool, error) { return over.Load(), nil }})
 		}()
 		time.Sleep(2 * followPoll)
 		write(0, "one\n")
@@ -254,7 +255,7 @@ func TestFollowLog(t *testing.T) {
 		}
 		write(0, "again\n")
 		write(os.O_APPEND, "end\n")
-		over = true
+		over.Store(true)
 		if err := <-done; err != nil || out.String() != "one\ntwo\ncut\nagain\nend\n" {
 			t.Errorf("got %q, %v", out, err)
 		}
