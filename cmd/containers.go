@@ -71,10 +71,11 @@ func openRuntime(ctx context.Context, c *cli.Context, dir *exec.RunDir) (*contai
 		StateDir: state,
 		Idle:     c.Duration("idle"),
 
-		StrictRuntime: c.Bool("strict-runtime"),
-		Network:       c.String("network"),
-		Warn:          warner(c.App.ErrWriter),
-		Progress:      func(msg string) { fmt.Fprintf(c.App.ErrWriter, "cic: %s\n", msg) },
+		StrictRuntime:  c.Bool("strict-runtime"),
+		Network:        c.String("network"),
+		ServiceTimeout: c.Duration("service-timeout"),
+		Warn:           warner(c.App.ErrWriter),
+		Progress:       func(msg string) { fmt.Fprintf(c.App.ErrWriter, "cic: %s\n", msg) },
 	}
 	if dir != nil {
 		cfg.RunID, cfg.RunDir = dir.ID, filepath.Join(dir.Dir, "work")

@@ -7,6 +7,7 @@ import (
 	"io"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -57,8 +58,8 @@ func execFlags() []cli.Flag {
 		&cli.IntFlag{Name: "jobs", Aliases: []string{"j"}, Usage: "run at most `N` jobs at once (default: twice the processors)"},
 		&cli.StringFlag{Name: "workspace", Value: "isolated", Usage: "isolated: a job's changes are its own; shared: the project itself, writable"},
 		&cli.StringFlag{Name: "source", Value: "clean", Usage: "clean: jobs do not see what git ignores; all: they do"},
-		&cli.StringFlag{Name: "network", Value: "host", Usage: "host: the machine's network; none: loopback only"},
-		&cli.BoolFlag{Name: "ignore-unsupported", Usage: "warn about what cannot be carried out yet, and go on without it"},
+		&cli.StringFlag{Name: "network", Value: containerd.NetworkBridge, Usage: "bridge: jobs have a network of their own and reach what the machine reaches; none: only their services; host: the machine's network"},
+		&cli.DurationFlag{Name: "service-timeout", Value: 30 * time.Second, Usage: "start a job after this `TIME` though its services are not ready"},
 		&cli.BoolFlag{Name: "skip-unchanged", Usage: "take over the result of a job that has succeeded before with the same script, image, variables, files and inputs"},
 		&cli.BoolFlag{Name: "strict-runtime", Usage: "refuse to run with a containerd, runc or crun that has known security holes"},
 		&cli.BoolFlag{Name: "keep-failed", Usage: "keep the workspaces of failed jobs for cic shell"},
@@ -98,15 +99,19 @@ func withRun(c *cli.Context, p *project, do func(*exec.RunDir) error) (err error
 func checkExecFlags(c *cli.Context) error {
 	for _, f := range []struct {
 		name   string
-		values [2]string
+		values []string
 	}{
-		{"workspace", [2]string{"isolated", "shared"}},
-		{"source", [2]string{"clean", "all"}},
-		{"network", [2]string{containerd.NetworkHost, containerd.NetworkNone}},
+		{"workspace", []string{"isolated", "shared"}},
+		{"source", []string{"clean", "all"}},
+		{"network", []string{containerd.NetworkBridge, containerd.NetworkNone, containerd.NetworkHost}},
 	} {
-		if v := c.String(f.name); v != f.values[0] && v != f.values[1] {
-			return usage("--%s is %s or %s, not %q", f.name, f.values[0], f.values[1], v)
+		if v := c.String(f.name); !slices.Contains(f.values, v) {
+			last := len(f.values) - 1
+			return usage("--%s is %s or %s, not %q", f.name, strings.Join(f.values[:last], ", "), f.values[last], v)
 		}
+	}
+	if t := c.Duration("service-timeout"); t <= 0 {
+		return usage("--service-timeout is more than 0, not %v", t)
 	}
 	if c.IsSet("jobs") && c.Int("jobs") < 1 {
 		return usage("--jobs is at least 1, not %d", c.Int("jobs"))
@@ -182,9 +187,6 @@ func execute(c *cli.Context, p *project, dir *exec.RunDir, r request) error {
 		if err := given.Check(pl); err != nil {
 			return execError(err)
 		}
-	}
-	if err := checkSupported(c, pl); err != nil {
-		return err
 	}
 	manual, err := manualJobs(c, pl, names)
 	if err != nil {
@@ -272,27 +274,6 @@ func unlessCanceled(err error) error {
 		return nil
 	}
 	return err
-}
-
-// checkSupported refuses, or with a flag warns about, what the plan holds and
-// the executor cannot do.
-func checkSupported(c *cli.Context, pl *plan.Plan) error {
-	missing := exec.Unsupported(pl)
-	if len(missing) == 0 {
-		return nil
-	}
-	word := "error"
-	if c.Bool("ignore-unsupported") {
-		word = "warning"
-	}
-	for _, m := range missing {
-		fmt.Fprintf(c.App.ErrWriter, "cic: %s: not carried out yet: %s\n", word, m)
-	}
-	if word == "warning" {
-		return nil
-	}
-	return &exitError{code: exitInvalid, err: errors.New("the plan needs what this version of cic exec cannot do"),
-		help: "--ignore-unsupported runs the plan without it"}
 }
 
 // execError gives an error of the executor its exit code and its help.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -168,7 +169,7 @@ func enterWorkspace(ctx context.Context, c *cli.Context, p *project, dir *exec.R
 		return 0, err
 	}
 	for i := range spec.Services {
-		spec.Services[i].Log = filepath.Join(spec.Scratch, fmt.Sprintf("service-%d.log", i))
+		spec.Services[i].Output = io.Discard
 	}
 	if len(kept.Job.Secrets) > 0 {
 		warner(c.App.ErrWriter)("the secrets of the job are not there")

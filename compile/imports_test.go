@@ -29,8 +29,9 @@ var layering = map[string][]string{
 	"exec/cachestore":  {"exec/workspace"}, // which removes what hostile jobs have made
 	"exec/mask":        {"plan/credential"},
 	"exec":             {"exec/cachestore", "exec/mask", "exec/workspace", "plan"},
+	"exec/network":     {},
 	// The sweep unmounts what a dead run left.
-	"exec/containerd":        {"exec", "exec/containerd/server", "exec/workspace", "plan"},
+	"exec/containerd":        {"exec", "exec/containerd/server", "exec/network", "exec/workspace", "plan"},
 	"exec/containerd/server": {},
 	"exec/doctor":            {"exec", "exec/containerd", "exec/workspace"},
 	"cmd/schema":             {"exec", "plan"},
@@ -49,6 +50,9 @@ var owners = map[string][]string{
 	"mvdan.cc/sh":                      {"compile/script"},
 	"github.com/containerd/containerd": {"exec/containerd", "exec/containerd/server", "golden/bench"},
 	"github.com/urfave/cli":            {"cmd"},
+	"github.com/vishvananda/netlink":   {"exec/network"},
+	"github.com/vishvananda/netns":     {"exec/network"},
+	"github.com/google/nftables":       {"exec/network"},
 }
 
 // standardOnly are packages without any outside module.

@@ -26,7 +26,7 @@ func (dryBox) Run(_ context.Context, p Program, out io.Writer) (int, error) {
 	return 0, err
 }
 
-func (dryBox) Start(context.Context, func(bool, string)) error { return nil }
+func (dryBox) Start(context.Context, func(int, string)) error { return nil }
 
 func (dryBox) Hits() Hits           { return Hits{} }
 func (dryBox) Written() []string    { return nil }

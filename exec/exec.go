@@ -45,9 +45,10 @@ type Runtime interface {
 type Sandbox interface {
 	// Start starts the job's services, in order, and waits until they are ready, or
 	// as long as that may take: a service that is not ready is a note, not an
-	// error. note is also told, until Close, of a service that ends by itself; it
-	// may be called from other goroutines.
-	Start(ctx context.Context, note func(warning bool, text string)) error
+	// error. note is told what a service, by its place in Spec.Services, did amiss:
+	// "is not ready", and until Close, "ended". It may be called from other
+	// goroutines, but not after Close has returned.
+	Start(ctx context.Context, note func(service int, text string)) error
 	// Run runs a program to its end and returns its exit code (128+N if signal N
 	// ended it). Output, stdout and stderr together, goes to out, which need not
 	// be safe for concurrent use. Standard input is empty.
@@ -108,8 +109,9 @@ type Service struct {
 	// Names are the host names by which the job reaches it, at least one; no two
 	// services of a job share one. The first stands for it in messages.
 	Names []string
-	// Log is the file, not there yet, that gets its output.
-	Log        string
+	// Output gets what it prints, stdout and stderr together, between the calls of
+	// Start and the end of Close.
+	Output     io.Writer `json:"-"`
 	Privileged bool
 }
 

@@ -92,7 +92,7 @@ func (b *fakeBox) Run(ctx context.Context, p Program, out io.Writer) (int, error
 	return f(ctx, p, out)
 }
 
-func (b *fakeBox) Start(context.Context, func(bool, string)) error {
+func (b *fakeBox) Start(context.Context, func(int, string)) error {
 	b.w.record("services %s", b.id)
 	return nil
 }

@@ -37,9 +37,12 @@ type worker struct {
 	caches  []*jobCache
 	held    []io.Closer // what the workspace uses of the caches
 	cover   *coverage
-	mounted bool
-	keep    bool // the workspace
-	left    leftover
+	// notes are what is to be said of the preparation, once there is a log.
+	notes       []string
+	serviceLogs []*serviceLog // of the services that are started, in order
+	mounted     bool
+	keep        bool // the workspace
+	left        leftover
 
 	// reports are the dotenv variables of earlier jobs, exports what the script gets
 	// of them, inheritErr why it cannot.
@@ -151,6 +154,7 @@ func (w *worker) prepare() error {
 	if err != nil {
 		return err
 	}
+	w.logServices(services)
 	if w.r.RunDir != nil {
 		w.scratch = w.r.RunDir.scratchDir(w.id)
 		if err := os.Mkdir(w.scratch, 0o700); err != nil {
@@ -243,6 +247,7 @@ func (w *worker) perform(l launch, res *JobResult, setupErr error) (err error) {
 	}
 	w.runScript(l, res)
 	w.runAfterScript(l, res)
+	w.showServiceLogs(res)
 	stale := w.staleCaches(res)
 	if err = w.collect(res); err == nil {
 		w.saveCaches(stale)
@@ -448,6 +453,7 @@ func (w *worker) cleanup() error {
 	if w.box != nil {
 		errs = append(errs, w.box.Close())
 	}
+	errs = append(errs, w.closeServiceLogs())
 	if w.mounted && w.r.KeepFailed && w.r.RunDir != nil {
 		errs = append(errs, w.keepWorkspace())
 	}

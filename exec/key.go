@@ -141,7 +141,7 @@ func (w *worker) servicesParts(k *keyBuilder) error {
 		if err := w.imagePart(k, what, s.Image.Name.Value, &s.Image); err != nil {
 			return err
 		}
-		s.Log, s.Image.PullPolicy = "", nil
+		s.Image.PullPolicy = nil
 		s.Env = slices.DeleteFunc(slices.Clone(s.Env), func(e string) bool {
 			name, _, _ := strings.Cut(e, "=")
 			return slices.Contains(volatile, name)

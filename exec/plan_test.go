@@ -43,18 +43,6 @@ func TestEnvironment(t *testing.T) {
 	}
 }
 
-func TestUnsupported(t *testing.T) {
-	p := parsePlan(t, "1 fine always\n1 all manual\n2 wait delayed")
-	j := &p.Jobs[1]
-	j.Services = []plan.Service{{}}
-	want := []string{
-		`job "all": services`,
-	}
-	if got := Unsupported(p); !slices.Equal(got, want) {
-		t.Errorf("got %q", got)
-	}
-}
-
 func TestSelect(t *testing.T) {
 	p := parsePlan(t, `
 		1 a

@@ -1,7 +1,211 @@
 package exec
 
-// services are those of the job, with their texts expanded.
-func (w *worker) services() ([]Service, error) { return nil, nil }
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/cic-ci/cic/plan"
+)
+
+const (
+	// buildName is the job's own host name for its services, as on GitLab with a
+	// network for each build.
+	buildName = "build"
+	// debugServices is the variable that shows what services print while they run.
+	debugServices = "CI_DEBUG_SERVICES"
+)
+
+// reservedNames no service can have: they are those of the machine itself.
+var reservedNames = []string{"localhost", "ip6-localhost", "ip6-loopback"}
+
+// serviceName is what stands for a host in a hosts file.
+var serviceName = regexp.MustCompile(`^[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9_])?$`)
+
+// services are those of the job, with their texts expanded, less those that all
+// of whose names are taken; w.notes then says so. Nothing takes their output yet.
+// Source: specification section 22.
+func (w *worker) services() ([]Service, error) {
+	w.notes = nil
+	if len(w.job.Services) == 0 {
+		return nil, nil
+	}
+	vars, err := w.serviceVariables()
+	if err != nil {
+		return nil, err
+	}
+	taken := make(map[string]bool)
+	for _, name := range reservedNames {
+		taken[name] = true
+	}
+	privileged := w.granted().Privileged
+	var list []Service
+	for i := range w.job.Services {
+		declared := &w.job.Services[i]
+		s := Service{Image: declared.Image, Command: declared.Command, Privileged: declared.Privileged && privileged}
+		image, err := declared.Name.Expand(lookup(w.vars))
+		if err != nil {
+			return nil, fmt.Errorf("service %q: %w", declared.Name, err)
+		}
+		s.Image.Name = plan.Literal(image)
+		if s.Names = w.claimNames(image, declared.Alias, taken); len(s.Names) == 0 {
+			continue
+		}
+		own := maps.Clone(vars)
+		for _, v := range declared.Variables {
+			if own[v.Name], err = v.Value.Expand(lookup(w.vars)); err != nil {
+				return nil, fmt.Errorf("service %q: variable %s: %w", image, v.Name, err)
+			}
+		}
+		for _, name := range slices.Sorted(maps.Keys(own)) {
+			s.Env = append(s.Env, name+"="+own[name])
+		}
+		list = append(list, s)
+	}
+	return list, nil
+}
+
+// serviceVariables are what every service of the job is given: all that the job
+// has itself, but no secrets.
+func (w *worker) serviceVariables() (map[string]string, error) {
+	env, err := Environment(w.r.plan, w.job, w.vars)
+	if err != nil {
+		return nil, err
+	}
+	vars := make(map[string]string, len(env)+len(w.job.Variables))
+	for _, entry := range env {
+		name, value, _ := strings.Cut(entry, "=")
+		vars[name] = value
+	}
+	for _, v := range w.job.Variables {
+		if vars[v.Name], err = v.Value.Expand(lookup(w.vars)); err != nil {
+			return nil, fmt.Errorf("variable %s: %w", v.Name, err)
+		}
+	}
+	for _, report := range w.reports { // which beat the pipeline's (specification 18.2)
+		for _, v := range report {
+			if value, ok := w.vars[v.name]; ok {
+				vars[v.name] = value
+			}
+		}
+	}
+	return vars, nil
+}
+
+// claimNames takes those of a service's host names that are free. Names differ
+// without regard to case, as in the domain name system.
+func (w *worker) claimNames(image string, aliases []string, taken map[string]bool) []string {
+	var names, lost []string
+	for _, name := range append(imageHostNames(image), aliases...) {
+		switch key := strings.ToLower(name); {
+		case slices.Contains(names, name):
+		case !serviceName.MatchString(name):
+			// Only an image name that is known at run time alone can get here.
+			lost = append(lost, name)
+		case taken[key]:
+			lost = append(lost, name)
+		default:
+			taken[key] = true
+			names = append(names, name)
+		}
+	}
+	switch {
+	case len(names) == 0:
+		w.notes = append(w.notes, fmt.Sprintf("service %s is not started: no host name is left for it, %s cannot be used or belong to an earlier service; give it an alias",
+			familiarImage(image), joinQuoted(lost)))
+	case len(lost) > 0:
+		w.notes = append(w.notes, fmt.Sprintf("service %s is reached as %s only: %s cannot be used or belong to an earlier service",
+			familiarImage(image), joinQuoted(names), joinQuoted(lost)))
+	}
+	return names
+}
+
+// imageHostNames are the host names that follow from an image reference: its path
+// without the registry's port, tag and digest, with slashes replaced by two
+// underscores, and by dashes. What an image of Docker Hub is called in full does
+// not count: the plan always has that form.
+func imageHostNames(image string) []string {
+	ref, _, _ := strings.Cut(image, "@")
+	ref = strings.TrimPrefix(strings.TrimPrefix(ref, "docker.io/"), "library/")
+	if registry, rest, found := strings.Cut(ref, "/"); found {
+		registry, _, _ = strings.Cut(registry, ":")
+		ref = registry + "/" + rest
+	}
+	if i := strings.LastIndexByte(ref, ':'); i > strings.LastIndexByte(ref, '/') {
+		ref = ref[:i]
+	}
+	names := []string{strings.ReplaceAll(ref, "/", "__")}
+	if dashed := strings.ReplaceAll(ref, "/", "-"); dashed != names[0] {
+		names = append(names, dashed)
+	}
+	return names
+}
+
+// logServices makes the logs of the services.
+func (w *worker) logServices(services []Service) {
+	w.serviceLogs = nil
+	for i := range services {
+		s := &services[i]
+		l := &serviceLog{name: s.Names[0], stream: slices.Contains(s.Env, debugServices+"=true")}
+		w.serviceLogs = append(w.serviceLogs, l)
+		s.Output = l
+	}
+}
 
 // startServices starts them, if there are any, and waits until they are ready.
-func (w *worker) startServices() error { return nil }
+func (w *worker) startServices() error {
+	for _, note := range w.notes {
+		w.log.Note(true, "%s", note)
+	}
+	if len(w.serviceLogs) == 0 {
+		return nil
+	}
+	for _, l := range w.serviceLogs {
+		if err := w.openServiceLog(l); err != nil {
+			return fmt.Errorf("the log of service %s: %w", l.name, err)
+		}
+	}
+	return w.box.Start(w.r.ctx, func(service int, text string) {
+		l := w.serviceLogs[service]
+		w.log.Note(true, "service %s %s", l.name, text)
+		w.showServiceLog(l)
+	})
+}
+
+// showServiceLogs shows the last that the services of a failed job said.
+func (w *worker) showServiceLogs(res *JobResult) {
+	if res.Status != StatusFailed {
+		return
+	}
+	for _, l := range w.serviceLogs {
+		w.showServiceLog(l)
+	}
+}
+
+func (w *worker) showServiceLog(l *serviceLog) {
+	lines, path := l.last()
+	switch {
+	case l.stream: // it has been shown
+	case len(lines) == 0:
+		w.log.Note(false, "service %s printed nothing", l.name)
+	default:
+		w.log.Note(false, "the last that service %s printed; all of it is in %s", l.name, path)
+		for _, line := range lines {
+			w.log.Note(false, "%s | %s", l.name, line)
+		}
+	}
+}
+
+// closeServiceLogs ends the logs, once the services have ended.
+func (w *worker) closeServiceLogs() error {
+	var errs []error
+	for _, l := range w.serviceLogs {
+		if err := l.close(); err != nil {
+			errs = append(errs, fmt.Errorf("the log of service %s is not whole: %w", l.name, err))
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -13,8 +13,9 @@ const Namespace = "cic"
 
 // The values of [Config.Network].
 const (
-	NetworkHost = "host"
-	NetworkNone = "none"
+	NetworkBridge = "bridge"
+	NetworkNone   = "none"
+	NetworkHost   = "host"
 )
 
 // Config says which containerd to use, and how.
@@ -42,10 +43,12 @@ type Config struct {
 	// PlainHTTP says of a registry ("host" or "host:port") that it speaks HTTP; nil
 	// means that loopback addresses do.
 	PlainHTTP func(host string) bool
-	// Network is what jobs see: "host" (the default when empty) or "none". Package
-	// managers need a network, and one of a job's own needs address translation
-	// that cic does not set up; "none" gives a job nothing but its own loopback.
+	// Network is what jobs see: "bridge" (the default when empty), a network of their
+	// own from which they reach what the machine reaches; "none", their own loopback
+	// and their services; "host", the machine's own network.
 	Network string
+	// ServiceTimeout is how long services may take to be ready; 0 stands for GitLab's 30 s.
+	ServiceTimeout time.Duration
 	// Warn is told what a person should know. It may be nil, and is called concurrently.
 	Warn func(msg string)
 	// Progress is told of long steps, such as a pull. It may be nil, and is called concurrently.

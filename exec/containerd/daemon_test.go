@@ -238,7 +238,7 @@ func TestConfigErrors(t *testing.T) {
 		{StateDir: "relative"},
 		{StateDir: "/s", RunID: "../x"},
 		{StateDir: "/s", RunID: "a/b"},
-		{StateDir: "/s", Network: "bridge"},
+		{StateDir: "/s", Network: "bridged"},
 	} {
 		if err := cfg.complete(); err == nil {
 			t.Errorf("accepted: %+v", cfg)

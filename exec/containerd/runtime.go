@@ -56,6 +56,7 @@ type Runtime struct {
 	unguard func()
 
 	images  imageCache
+	network runNetwork
 	counter atomic.Uint64
 
 	mu         sync.Mutex
@@ -115,10 +116,13 @@ func (c *Config) complete() error {
 	}
 	switch c.Network {
 	case "":
-		c.Network = NetworkHost
-	case NetworkHost, NetworkNone:
+		c.Network = NetworkBridge
+	case NetworkBridge, NetworkNone, NetworkHost:
 	default:
-		return fmt.Errorf("unknown network %q: it is %s or %s", c.Network, NetworkHost, NetworkNone)
+		return fmt.Errorf("unknown network %q: it is %s, %s or %s", c.Network, NetworkBridge, NetworkNone, NetworkHost)
+	}
+	if c.ServiceTimeout == 0 {
+		c.ServiceTimeout = serviceTimeout
 	}
 	if c.Keychain == nil {
 		c.Keychain = authn.DefaultKeychain
@@ -190,7 +194,7 @@ func (r *Runtime) close() error {
 	r.images.close()
 	var errs []error
 	if r.cfg.RunID != "" {
-		errs = append(errs, r.Sweep(ctx, []string{r.cfg.RunID}), os.RemoveAll(r.imageDir()))
+		errs = append(errs, r.network.close(), r.Sweep(ctx, []string{r.cfg.RunID}), os.RemoveAll(r.imageDir()))
 	}
 	r.unguard()
 	if r.daemon != nil {

@@ -75,7 +75,8 @@ func TestNetwork(t *testing.T) {
 	}
 	const script = "cat /proc/self/net/dev | { read a; read b; while read name rest; do echo $name; done; }"
 	count := func(s string) int { return strings.Count(s, "\n") }
-	if out, _ := run(t, open(t, nil), job{script: script}); count(out) != count(string(links))-2 {
+	host := open(t, func(c *Config) { c.Network = NetworkHost })
+	if out, _ := run(t, host, job{script: script}); count(out) != count(string(links))-2 {
 		t.Errorf("the host's network shows %q, the host has\n%s", out, links)
 	}
 	none := open(t, func(c *Config) { c.Network = NetworkNone })

@@ -21,8 +21,10 @@ import (
 	"github.com/containerd/containerd/v2/pkg/cio"
 	"github.com/containerd/containerd/v2/pkg/oci"
 	"github.com/containerd/errdefs"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/cic-ci/cic/exec"
+	"github.com/cic-ci/cic/exec/network"
 )
 
 // createTimeout bounds the creation of a container and its task, which takes a
@@ -42,6 +44,11 @@ type sandbox struct {
 	task client.Task
 	ran  bool
 	out  *output
+	// host is the container's place in segment, nil in the machine's network and
+	// without any. The services' are of the job's segment.
+	host     *network.Host
+	segment  *network.Segment
+	services []*service
 	// tasks counts those made so far.
 	tasks int
 	// layers hold what the job writes, where that is limited.
@@ -73,6 +80,12 @@ func (r *Runtime) Setup(ctx context.Context, spec exec.Spec) (exec.Sandbox, erro
 	if len(spec.Secrets) > 0 {
 		s.spec.Mounts = append(s.spec.Mounts, s.secretsMount())
 	}
+	if err := connectNetwork(s.spec, spec, r.inHostNetwork(spec)); err != nil {
+		return nil, systemError("", err)
+	}
+	if s.services, err = r.newServices(ctx, spec); err != nil {
+		return nil, err
+	}
 	if ctx.Err() != nil {
 		return nil, interrupted(ctx)
 	}
@@ -80,7 +93,7 @@ func (r *Runtime) Setup(ctx context.Context, spec exec.Spec) (exec.Sandbox, erro
 	// their end, and are undone if nobody wants the sandbox any more.
 	detached, cancel := context.WithTimeout(context.WithoutCancel(ctx), createTimeout)
 	defer cancel()
-	err = s.create(detached)
+	err = s.createAll(detached)
 	if err == nil && ctx.Err() != nil {
 		err = interrupted(ctx)
 	}
@@ -108,6 +121,19 @@ func idPrefix(run string) string {
 
 // programs is the directory on the host that the container sees as [programDir].
 func (s *sandbox) programs() string { return filepath.Join(s.job.Scratch, "programs") }
+
+// createAll makes the job's container and those of its services.
+func (s *sandbox) createAll(ctx context.Context) error {
+	if err := s.connect(); err != nil {
+		return err
+	}
+	var all errgroup.Group
+	all.Go(func() error { return s.create(ctx) })
+	for _, service := range s.services {
+		all.Go(func() error { return service.describe(service.create(ctx)) })
+	}
+	return all.Wait()
+}
 
 // create makes the container and its first task.
 func (s *sandbox) create(ctx context.Context) error {
@@ -173,6 +199,11 @@ func (s *sandbox) newTask(ctx context.Context) error {
 		return s.taskError(err)
 	}
 	s.task, s.ran = task, false
+	if s.host != nil {
+		if err := s.host.Attach(int(task.Pid())); err != nil {
+			return systemError("", err)
+		}
+	}
 	return nil
 }
 
@@ -213,7 +244,23 @@ func (s *sandbox) Close() error {
 	return s.closeErr
 }
 
+// close removes the services too, and at the same time.
 func (s *sandbox) close() error {
+	errs := make([]error, len(s.services)+1)
+	var all sync.WaitGroup
+	all.Go(func() { errs[0] = s.remove() })
+	for i, service := range s.services {
+		all.Go(func() { errs[i+1] = service.Close() })
+	}
+	all.Wait()
+	if s.segment != nil {
+		errs = append(errs, s.segment.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// remove removes the container.
+func (s *sandbox) remove() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
 	if s.container == nil {

@@ -42,7 +42,10 @@ func (r *Runtime) Shell(ctx context.Context, spec exec.Spec, command []string, c
 		return 0, systemError("", fmt.Errorf("a shell needs a container, not %T", box))
 	}
 	if len(spec.Services) > 0 {
-		if err := s.Start(ctx, con.Note); err != nil {
+		note := func(service int, text string) {
+			con.Note(true, fmt.Sprintf("service %s %s", spec.Services[service].Names[0], text))
+		}
+		if err := s.Start(ctx, note); err != nil {
 			return 0, err
 		}
 	}

@@ -4,10 +4,7 @@ package containerd
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path"
 	"slices"
 	"strings"
@@ -79,33 +76,10 @@ func (r *Runtime) newSpec(job exec.Spec, img *image, program string) (*oci.Spec,
 	// The image's own /run is kept, as with Docker.
 	s.Mounts = slices.DeleteFunc(s.Mounts, func(m specs.Mount) bool { return m.Destination == "/run" })
 	s.Mounts = append(s.Mounts, img.mounts...)
-	if err := r.connectNetwork(s, job.Granted.HostNetwork); err != nil {
-		return nil, systemError("", err)
-	}
 	s.Mounts = append(s.Mounts,
 		specs.Mount{Type: "bind", Source: job.Builds, Destination: buildsDir, Options: []string{"rbind", "rslave", "rw"}},
 		readOnlyBind(program, programDir))
 	return s, nil
-}
-
-// connectNetwork gives the container the network that the configuration asks
-// for, or the machine's where that was granted.
-func (r *Runtime) connectNetwork(s *oci.Spec, host bool) error {
-	if r.cfg.Network == NetworkNone && !host {
-		// A network namespace of its own is the default; the OCI runtime brings its loopback up.
-		return nil
-	}
-	s.Linux.Namespaces = slices.DeleteFunc(s.Linux.Namespaces, func(ns specs.LinuxNamespace) bool {
-		return ns.Type == specs.NetworkNamespace
-	})
-	for _, file := range []string{"/etc/resolv.conf", "/etc/hosts"} {
-		if _, err := os.Stat(file); err == nil {
-			s.Mounts = append(s.Mounts, readOnlyBind(file, file))
-		} else if !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
-	return nil
 }
 
 // processArgs is the image's entry point, with the start program as its

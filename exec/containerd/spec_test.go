@@ -98,7 +98,12 @@ func testSpec(t *testing.T, job plan.Job, img *image, network string) (*specs.Sp
 	if img.shells == nil {
 		img.shells = map[string]string{"sh": "/bin/sh"}
 	}
-	return r.newSpec(exec.Spec{ID: "j1", Job: &job, Env: []string{"A=job", "HOME=/h"}, Builds: "/b"}, img, "/p")
+	spec := exec.Spec{ID: "j1", Job: &job, Env: []string{"A=job", "HOME=/h"}, Builds: "/b"}
+	s, err := r.newSpec(spec, img, "/p")
+	if err != nil {
+		return nil, err
+	}
+	return s, connectNetwork(s, spec, r.inHostNetwork(spec))
 }
 
 func TestSpecDefaults(t *testing.T) {
@@ -134,7 +139,8 @@ func TestSpecDefaults(t *testing.T) {
 		t.Errorf("namespaces %q, want %q", kinds, want)
 	}
 	for _, m := range s.Mounts {
-		if m.Type == "bind" && m.Destination != buildsDir && !slices.Contains(m.Options, "ro") {
+		own := m.Destination == buildsDir || m.Destination == hostsFile || m.Destination == resolvFile
+		if m.Type == "bind" && !own && !slices.Contains(m.Options, "ro") {
 			t.Errorf("%s is writable", m.Destination)
 		}
 		if m.Type == "sysfs" && !slices.Contains(m.Options, "ro") {

@@ -21,15 +21,17 @@ import (
 	"github.com/containerd/containerd/v2/pkg/namespaces"
 	"github.com/containerd/errdefs"
 	"golang.org/x/sys/unix"
+
+	"github.com/cic-ci/cic/exec/network"
 )
 
 // Sweep removes everything that dead runs, given by their ids, left in
-// containerd: processes, containers, snapshots, leases and control groups. It
-// goes on after an error and returns all of them. Runs that still live must not
+// containerd and in the kernel: processes, containers, snapshots, leases, control
+// groups, links and packet rules. It goes on after an error and returns all of them. Runs that still live must not
 // be named; mounts and files under a run's directory are its owner's.
 func (r *Runtime) Sweep(ctx context.Context, dead []string) error {
 	ctx = namespaces.WithNamespace(ctx, Namespace)
-	var errs []error
+	errs := []error{network.Sweep(dead)}
 	for _, run := range dead {
 		if !safeID.MatchString(run) {
 			errs = append(errs, fmt.Errorf("sweep: run id %q is not safe as a file name", run))

@@ -3,35 +3,9 @@ package exec
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/cic-ci/cic/plan"
 )
-
-// Unsupported names what the plan asks for and the executor cannot do, in plan
-// order: `job "test": services, coverage`. An executor that runs the plan all the
-// same leaves these out.
-func Unsupported(p *plan.Plan) []string {
-	var found []string
-	for i := range p.Jobs {
-		j := &p.Jobs[i]
-		var features []string
-		for _, f := range []struct {
-			name string
-			used bool
-		}{
-			{"services", len(j.Services) > 0},
-		} {
-			if f.used {
-				features = append(features, f.name)
-			}
-		}
-		if len(features) > 0 {
-			found = append(found, fmt.Sprintf("job %q: %s", j.Name, strings.Join(features, ", ")))
-		}
-	}
-	return found
-}
 
 // Select returns the part of a plan that holds the named jobs and everything
 // they wait for. The rest is absent, as if no job had it; p is not changed. The

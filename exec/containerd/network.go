@@ -1,0 +1,201 @@
+//go:build linux
+
+package containerd
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"github.com/containerd/containerd/v2/pkg/oci"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/cic-ci/cic/exec"
+	"github.com/cic-ci/cic/exec/network"
+)
+
+const (
+	// jobHostname is the host name of every job's container.
+	jobHostname = "cic"
+	// jobAlias is how services reach their job, as on GitLab with a network for each build.
+	jobAlias = "build"
+
+	hostsFile  = "/etc/hosts"
+	resolvFile = "/etc/resolv.conf"
+)
+
+// runNetwork is the network of the run, made when the first job needs it.
+type runNetwork struct {
+	once sync.Once
+	net  *network.Network
+	err  error
+
+	resolvOnce sync.Once
+	resolv     []byte
+	resolvErr  error
+}
+
+func (n *runNetwork) close() error {
+	if n.net == nil {
+		return nil
+	}
+	return n.net.Close()
+}
+
+// inHostNetwork reports whether a job runs in the machine's own network.
+func (r *Runtime) inHostNetwork(job exec.Spec) bool {
+	return r.cfg.Network == NetworkHost || job.Granted.HostNetwork
+}
+
+// openNetwork opens the run's network. That it leads nowhere is a warning, once.
+func (r *Runtime) openNetwork() (*network.Network, error) {
+	r.network.once.Do(func() {
+		r.network.net, r.network.err = network.Open(r.cfg.RunID)
+		if r.network.err != nil {
+			r.cfg.Warn(fmt.Sprintf("jobs have no network: %v; with --network host they use the machine's own", r.network.err))
+			return
+		}
+		if r.cfg.Network == NetworkNone {
+			return
+		}
+		changed, err := r.network.net.Outbound()
+		switch {
+		case err != nil && r.cfg.Network == NetworkHost:
+			r.cfg.Warn(fmt.Sprintf("services reach nothing but their jobs: %v", err))
+		case err != nil:
+			r.cfg.Warn(fmt.Sprintf("jobs reach nothing but their services: %v; with --network host they use the machine's own network", err))
+		case changed:
+			r.cfg.Progress("Packet forwarding (net.ipv4.ip_forward) is on now, for the jobs' network; it stays on after the run")
+		}
+	})
+	return r.network.net, r.network.err
+}
+
+// connect gives the job a segment of the run's network, if it needs one, and
+// writes what its container and its services look names up in.
+func (s *sandbox) connect() error {
+	inHost := s.r.inHostNetwork(s.job)
+	if len(s.services) > 0 || !inHost && s.r.cfg.Network == NetworkBridge {
+		net, err := s.r.openNetwork()
+		switch {
+		case err == nil:
+			s.segment, err = net.Segment(inHost)
+		case len(s.services) == 0:
+			err = nil // it has been said
+		}
+		if err != nil {
+			return systemError("", err)
+		}
+	}
+	if s.segment != nil && !inHost {
+		var err error
+		if s.host, err = s.segment.Host(); err != nil {
+			return configError("", "%w", err)
+		}
+	}
+	var names []network.Name
+	for _, service := range s.services {
+		host, err := s.segment.Host()
+		if err != nil {
+			return configError("", "%w", err)
+		}
+		service.host = host
+		names = append(names, network.Name{Addr: host.Addr, Names: service.declared.Names})
+	}
+	if err := s.writeNames(names); err != nil {
+		return systemError("", fmt.Errorf("write the hosts file: %w", err))
+	}
+	return nil
+}
+
+// writeNames writes hosts(5) and resolv.conf(5) for the job and its services,
+// for each its own: it may change them.
+func (s *sandbox) writeNames(services []network.Name) error {
+	self := network.Name{Addr: network.Loopback, Names: []string{jobHostname}}
+	if s.host != nil {
+		self.Addr = s.host.Addr
+	}
+	var base []byte
+	if s.r.inHostNetwork(s.job) {
+		var err error
+		if base, err = os.ReadFile(hostsFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	if err := s.writeNameFiles(base, append([]network.Name{self}, services...)); err != nil {
+		return err
+	}
+	// What was declared goes before what is added.
+	seen := slices.Clone(services)
+	if s.host != nil {
+		seen = append(seen, network.Name{Addr: s.host.Addr, Names: []string{jobAlias, jobHostname}})
+	}
+	for _, service := range s.services {
+		if err := makeDir(service.job.Scratch, 0o755); err != nil {
+			return err
+		}
+		if err := service.writeNameFiles(nil, seen); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *sandbox) writeNameFiles(base []byte, names []network.Name) error {
+	resolv, err := s.r.resolvConf()
+	if err != nil {
+		return err
+	}
+	return errors.Join(
+		writeFile(s.nameFile(hostsFile), network.HostsFile(base, names), 0o644),
+		writeFile(s.nameFile(resolvFile), resolv, 0o644))
+}
+
+// nameFile is where a file of /etc is on the host.
+func (s *sandbox) nameFile(path string) string { return nameFile(s.job, path) }
+
+func nameFile(job exec.Spec, path string) string {
+	return filepath.Join(job.Scratch, filepath.Base(path))
+}
+
+// resolvConf is the resolver configuration of containers with a network of their own.
+func (r *Runtime) resolvConf() ([]byte, error) {
+	r.network.resolvOnce.Do(func() {
+		if r.cfg.Network == NetworkNone {
+			return // who has no network resolves no names
+		}
+		r.network.resolv, r.network.resolvErr = network.ResolvConf()
+		if errors.Is(r.network.resolvErr, network.ErrNoResolver) {
+			r.cfg.Warn(fmt.Sprintf("jobs cannot resolve names: %v; with --network host they can", r.network.resolvErr))
+			r.network.resolvErr = nil
+		}
+	})
+	return r.network.resolv, r.network.resolvErr
+}
+
+// connectNetwork gives a container its network: one of its own, which is empty
+// until it is attached to the job's segment, or the machine's.
+func connectNetwork(s *oci.Spec, job exec.Spec, inHost bool) error {
+	own := func(path string) specs.Mount {
+		return specs.Mount{Type: "bind", Source: nameFile(job, path), Destination: path, Options: []string{"bind", "rw", "nosuid", "nodev", "noexec"}}
+	}
+	s.Mounts = append(s.Mounts, own(hostsFile))
+	if !inHost {
+		// The OCI runtime brings the loopback up.
+		s.Mounts = append(s.Mounts, own(resolvFile))
+		return nil
+	}
+	s.Linux.Namespaces = slices.DeleteFunc(s.Linux.Namespaces, func(ns specs.LinuxNamespace) bool {
+		return ns.Type == specs.NetworkNamespace
+	})
+	if _, err := os.Stat(resolvFile); err == nil {
+		s.Mounts = append(s.Mounts, readOnlyBind(resolvFile, resolvFile))
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,36 @@
+//go:build linux
+
+package network
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/vishvananda/netlink"
+)
+
+// Sweep removes what dead runs, given by their ids, left on the machine, and all
+// rules for links that are gone.
+func Sweep(dead []string) error {
+	links, err := netlink.LinkList()
+	if err != nil {
+		return fmt.Errorf("list the machine's links: %w", err)
+	}
+	var errs []error
+	alive := map[string]bool{}
+	for _, l := range links {
+		if !isHostLink(l.Attrs().Name) {
+			continue
+		}
+		run, ok := strings.CutPrefix(l.Attrs().Alias, runAlias)
+		if !ok || !slices.Contains(dead, run) {
+			alive[l.Attrs().Name] = true
+		} else if err := unlessGone(netlink.LinkDel(l)); err != nil {
+			errs = append(errs, fmt.Errorf("remove link %s: %w", l.Attrs().Name, err))
+		}
+	}
+	errs = append(errs, removeHostRules(func(link string) bool { return !alive[link] }))
+	return errors.Join(errs...)
+}
