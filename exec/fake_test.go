@@ -28,6 +28,8 @@ type world struct {
 	collectTo map[string]func(dst string) (*workspace.Manifest, error)
 	written   map[string][]string
 	hits      map[string]Hits
+	// services is what the services of a job do, told what Start is.
+	services map[string]func(ctx context.Context, services []Service, note func(int, string)) error
 	// unchanged are the jobs that change nothing of what was restored.
 	unchanged map[string]bool
 
@@ -53,8 +55,9 @@ func (w *world) happened(entry string) int {
 }
 
 type fakeBox struct {
-	w  *world
-	id string
+	w        *world
+	id       string
+	services []Service
 }
 
 func (w *world) Setup(ctx context.Context, s Spec) (Sandbox, error) {
@@ -67,7 +70,7 @@ func (w *world) Setup(ctx context.Context, s Spec) (Sandbox, error) {
 	w.mu.Lock()
 	w.open++
 	w.mu.Unlock()
-	return &fakeBox{w, s.ID}, nil
+	return &fakeBox{w, s.ID, s.Services}, nil
 }
 
 func (b *fakeBox) Run(ctx context.Context, p Program, out io.Writer) (int, error) {
@@ -92,8 +95,11 @@ func (b *fakeBox) Run(ctx context.Context, p Program, out io.Writer) (int, error
 	return f(ctx, p, out)
 }
 
-func (b *fakeBox) Start(context.Context, func(int, string)) error {
+func (b *fakeBox) Start(ctx context.Context, note func(int, string)) error {
 	b.w.record("services %s", b.id)
+	if f := b.w.services[b.id]; f != nil {
+		return f(ctx, b.services, note)
+	}
 	return nil
 }
 
