@@ -176,7 +176,8 @@ var loadImages = sync.OnceValue(func() error {
 		volumeImage: func(c *ggcr.Config) {
 			c.Volumes = map[string]struct{}{"../../../etc/cic-volume": {}, "/made": {}, "/proc/1": {}}
 		},
-		emptyImage: nil,
+		serverImage: serverConfig,
+		emptyImage:  nil,
 	} {
 		image, err := testImage(config)
 		if err != nil {
@@ -239,7 +240,7 @@ func testFiles() []tarFile {
 		{name: "etc/group", text: "root:x:0:\nbuilders:x:1001:\nextra:x:1002:builder\n"},
 		{name: "opt/tool/entry.sh", text: "#!/bin/sh\necho \"entry: $1 in $(pwd)\"\nshift\nexec \"$@\"\n", mode: 0o755},
 	}
-	for _, name := range []string{"sh", "sleep", "ls", "cat", "env", "id", "yes", "head", "mkdir", "ip", "true", "dd", "hostname", "touch"} {
+	for _, name := range []string{"sh", "sleep", "ls", "cat", "env", "id", "yes", "head", "mkdir", "ip", "true", "dd", "hostname", "touch", "nc"} {
 		// Absolute links are what many images have, and they must not lead out of the image.
 		files = append(files, tarFile{name: "bin/" + name, link: "/bin/busybox"})
 	}
