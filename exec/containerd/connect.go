@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -109,8 +110,10 @@ func contactError(socket string, err error) error {
 const (
 	// healthInterval is how often containerd is asked whether it is well.
 	healthInterval = 10 * time.Second
-	// maxRevivals bounds how often one run starts containerd again.
-	maxRevivals = 10
+	// maxRevivals bounds how often one run starts containerd again within
+	// revivalWindow: one that cannot live does not get there.
+	maxRevivals   = 10
+	revivalWindow = time.Minute
 )
 
 // startGuard starts guard, which [Runtime.unguard] ends.
@@ -129,7 +132,7 @@ func (r *Runtime) startGuard() {
 // twice does not answer, is replaced; without an answer from another, the
 // connection is closed, so that nothing waits for it any more.
 func (r *Runtime) guard(ctx context.Context) {
-	revivals := 0
+	var revivals []time.Time // within the window
 	for ctx.Err() == nil {
 		reason := r.awaitTrouble(ctx)
 		if ctx.Err() != nil {
@@ -141,10 +144,10 @@ func (r *Runtime) guard(ctx context.Context) {
 			_ = r.client.Close()
 			return
 		}
-		revivals++
-		err := error(nil)
-		if revivals > maxRevivals {
-			err = fmt.Errorf("it has died %d times", revivals)
+		now, err := time.Now(), error(nil)
+		revivals = slices.DeleteFunc(revivals, func(t time.Time) bool { return now.Sub(t) > revivalWindow })
+		if revivals = append(revivals, now); len(revivals) > maxRevivals {
+			err = fmt.Errorf("it has died %d times within %v", len(revivals), revivalWindow)
 		} else {
 			err = r.daemon.revive(ctx)
 		}
