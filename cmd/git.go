@@ -51,11 +51,17 @@ func openProject(ctx context.Context, dir string) (*project, error) {
 
 // run runs git in the project. The repository may belong to another user than
 // root, who runs cic, and its configuration must not make git start programs:
-// to watch files, to check signatures, or to fetch what is missing.
+// to watch files, to check signatures, as hooks, or to fetch what is missing.
 func (p *project) run(ctx context.Context, args ...string) (string, error) {
-	options := []string{"-C", p.dir, "--no-pager", "-c", "safe.directory=*", "-c", "core.fsmonitor=false", "-c", "log.showSignature=false"}
+	return p.runWith(ctx, nil, args...)
+}
+
+// runWith is run with more environment variables.
+func (p *project) runWith(ctx context.Context, env []string, args ...string) (string, error) {
+	options := []string{"-C", p.dir, "--no-pager", "-c", "safe.directory=*", "-c", "core.fsmonitor=false",
+		"-c", "core.hooksPath=" + os.DevNull, "-c", "log.showSignature=false"}
 	cmd := exec.CommandContext(ctx, "git", append(options, args...)...)
-	cmd.Env = gitEnvironment(os.Environ())
+	cmd.Env = append(gitEnvironment(os.Environ()), env...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -250,9 +256,43 @@ func (p *project) changes(ctx context.Context, since string) func(compareTo stri
 		if base := p.line(ctx, "merge-base", commit, "HEAD"); base != "" {
 			commit = base
 		}
-		out, err := p.run(ctx, "diff", "--name-only", "--no-renames", "--no-ext-diff", "--relative", "-z", commit)
+		env, err := p.withoutFilters(ctx)
+		if err != nil {
+			return nil, false, err
+		}
+		// A submodule's work tree would be read by a git with its own configuration.
+		out, err := p.runWith(ctx, env, "diff", "--name-only", "--no-renames", "--no-ext-diff", "--ignore-submodules=dirty", "--relative", "-z", commit)
 		return splitNUL(out), err == nil, err
 	}
+}
+
+// withoutFilters is an environment that switches off the programs which the
+// repository's configuration names for turning files of the work tree into what
+// is stored (gitattributes, "filter"; git-config, "GIT_CONFIG_COUNT"). Without it
+// git diff runs them for each file that may have changed.
+func (p *project) withoutFilters(ctx context.Context) ([]string, error) {
+	// It fails if nothing matches; core.hooksPath, which run sets, always does.
+	out, err := p.run(ctx, "config", "--null", "--name-only", "--get-regexp", `^(filter\..*|core\.hookspath)$`)
+	if err != nil {
+		return nil, err
+	}
+	seen := map[string]bool{}
+	var env []string
+	add := func(key, value string) {
+		n := len(env) / 2
+		env = append(env, fmt.Sprintf("GIT_CONFIG_KEY_%d=%s", n, key), fmt.Sprintf("GIT_CONFIG_VALUE_%d=%s", n, value))
+	}
+	for _, key := range splitNUL(out) {
+		name := key[:strings.LastIndexByte(key, '.')]
+		if !strings.HasPrefix(key, "filter.") || seen[name] {
+			continue
+		}
+		seen[name] = true
+		add(name+".clean", "")
+		add(name+".process", "")
+		add(name+".required", "false")
+	}
+	return append(env, fmt.Sprintf("GIT_CONFIG_COUNT=%d", len(env)/2)), nil
 }
 
 // tracked lists the files in git's index, relative to the project.
