@@ -114,7 +114,7 @@ func (s *service) awaitReady(ctx context.Context) error {
 
 // notReady says what was waited for.
 func notReady(ports []int, timeout time.Duration, local bool) error {
-	text := "port " + strconv.Itoa(ports[0]) + " is"
+	text := "port " + strconv.Itoa(ports[0]) + " is not"
 	if len(ports) > 1 {
 		list := make([]string, len(ports))
 		for i, port := range ports {
@@ -123,7 +123,7 @@ func notReady(ports []int, timeout time.Duration, local bool) error {
 		text = "none of its ports " + strings.Join(list, ", ") + " is"
 	}
 	if local {
-		return fmt.Errorf("is not ready after %v: %s open to others than itself, it listens on its loopback only", timeout, text)
+		return fmt.Errorf("is not ready after %v: %s open to others, it listens on its loopback only", timeout, text)
 	}
 	return fmt.Errorf("is not ready after %v: %s open", timeout, text)
 }
