@@ -111,7 +111,9 @@ type Service struct {
 	Names []string
 	// Output gets what it prints, stdout and stderr together, between the calls of
 	// Start and the end of Close.
-	Output     io.Writer `json:"-"`
+	Output io.Writer `json:"-"`
+	// Privileged is what the plan asks for and the command line granted, whatever
+	// the job itself may.
 	Privileged bool
 }
 

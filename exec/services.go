@@ -41,7 +41,8 @@ func (w *worker) services() ([]Service, error) {
 	for _, name := range reservedNames {
 		taken[name] = true
 	}
-	privileged := w.granted().Privileged
+	// A grant for the job is one for those of its services that ask.
+	privileged := w.r.Granted[w.job.Name].Privileged
 	var list []Service
 	for i := range w.job.Services {
 		declared := &w.job.Services[i]

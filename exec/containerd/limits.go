@@ -168,9 +168,15 @@ func (s *sandbox) written(ctx context.Context) (string, error) {
 	return "", errNoLayer
 }
 
-// Written lists the directories that hold what the job writes outside of its
-// workspace, if there is a limit to that.
-func (s *sandbox) Written() []string { return s.layers }
+// Written lists the directories that hold what the job and its services write
+// outside of its workspace, if there is a limit to that.
+func (s *sandbox) Written() []string {
+	layers := slices.Clone(s.layers)
+	for _, service := range s.services {
+		layers = append(layers, service.layers...)
+	}
+	return layers
+}
 
 // Hits tells which limits the last program ran into.
 func (s *sandbox) Hits() exec.Hits { return s.hits }
