@@ -67,20 +67,8 @@ func (l *loader) vendored(loc Location, at place) []*syntax.Node {
 		return nil
 	}
 	defer l.leave()
-	name, data, err := "", []byte(nil), error(fs.ErrNotExist)
-	if l.o.Vendored != nil {
-		name, data, err = l.o.Vendored(loc)
-	}
-	switch {
-	case errors.Is(err, fs.ErrNotExist) && l.o.Stub:
-		l.warnAt(CodeIncludeStub, at.pos, at.length, "%s is left out: there is no copy of it in the project", loc)
-		return nil
-	case errors.Is(err, fs.ErrNotExist):
-		l.failAt(CodeIncludeVendor, at.pos, at.length, "%s is not in the project, and there is no copy of it", loc).Help =
-			"fetch copies with: cic vendor --allow-remote-include; or go on without it: --stub-includes"
-		return nil
-	case err != nil:
-		l.failAt(CodeIncludeVendor, at.pos, at.length, "the copy of %s cannot be used: %v", loc, err)
+	name, data, ok := l.copyOf(loc, at)
+	if !ok {
 		return nil
 	}
 	l.path[len(l.path)-1].source = name
@@ -88,6 +76,24 @@ func (l *loader) vendored(loc Location, at place) []*syntax.Node {
 		return []*syntax.Node{root}
 	}
 	return nil
+}
+
+// copyOf reads the copy of a file that is not in the project; not ok is reported.
+func (l *loader) copyOf(loc Location, at place) (name string, data []byte, ok bool) {
+	err := error(fs.ErrNotExist)
+	if l.o.Vendored != nil {
+		name, data, err = l.o.Vendored(loc)
+	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && l.o.Stub:
+		l.warnAt(CodeIncludeStub, at.pos, at.length, "%s is left out: there is no copy of it in the project", loc)
+	case errors.Is(err, fs.ErrNotExist):
+		l.failAt(CodeIncludeVendor, at.pos, at.length, "%s is not in the project, and there is no copy of it", loc).Help =
+			"fetch copies with: cic vendor --allow-remote-include; or go on without it: --stub-includes"
+	case err != nil:
+		l.failAt(CodeIncludeVendor, at.pos, at.length, "the copy of %s cannot be used: %v", loc, err)
+	}
+	return name, data, err == nil
 }
 
 // fromOrigin tells where a local file is that the file being loaded includes, if
@@ -128,26 +134,54 @@ func (l *loader) headerIncludes(n *syntax.Node) (inputs []*input) {
 			l.fail(CodeIncludePath, local, "the included file %q does not end in .yml or .yaml, or is no path", local.Value)
 			continue
 		}
-		data, err := l.read(name)
-		if err != nil {
-			l.fail(CodeIncludeMissing, local, "the included file %q cannot be read: %v", name, err)
+		inputs = append(inputs, l.headerFile(name, local)...)
+	}
+	return inputs
+}
+
+// headerFile reads one file of spec:include, from where the file that names it is.
+func (l *loader) headerFile(name string, n *syntax.Node) (inputs []*input) {
+	at := place{file: name, source: name, pos: n.Pos, length: len([]rune(n.Raw))}
+	loc, elsewhere, err := l.fromOrigin(name)
+	if err != nil {
+		l.fail(CodeIncludePath, n, "%v", err)
+		return nil
+	}
+	if elsewhere {
+		at.file, at.origin = loc.String(), loc
+	}
+	if !l.enter(at) {
+		return nil
+	}
+	defer l.leave()
+	var data []byte
+	if elsewhere {
+		var ok bool
+		if name, data, ok = l.copyOf(loc, at); !ok {
+			return nil
+		}
+		l.path[len(l.path)-1].source = name
+	} else if data, err = l.read(name); err != nil {
+		l.fail(CodeIncludeMissing, n, "the included file %q cannot be read: %v", name, err)
+		return nil
+	}
+	l.sources[name] = data
+	f, errs := syntax.Parse(name, data)
+	for _, e := range errs {
+		l.add(e)
+	}
+	if f == nil {
+		return nil
+	}
+	if f.Header != nil {
+		l.fail(CodeSpec, f.Header, "a file of spec:include has no header of its own")
+	}
+	for _, p := range f.Root.Pairs {
+		if p.Key.Value != "inputs" {
+			l.fail(CodeSpec, p.Key, "a file of spec:include holds only \"inputs\", not %q", p.Key.Value)
 			continue
 		}
-		l.sources[name] = data
-		f, errs := syntax.Parse(name, data)
-		for _, e := range errs {
-			l.add(e)
-		}
-		if f == nil {
-			continue
-		}
-		for _, p := range f.Root.Pairs {
-			if p.Key.Value != "inputs" {
-				l.fail(CodeSpec, p.Key, "a file of spec:include holds only \"inputs\", not %q", p.Key.Value)
-				continue
-			}
-			inputs = append(inputs, l.declarations(p.Value)...)
-		}
+		inputs = append(inputs, l.declarations(p.Value)...)
 	}
 	return inputs
 }

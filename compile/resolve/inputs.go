@@ -30,6 +30,8 @@ type input struct {
 	// options are the values that are allowed, nil for all.
 	options []*syntax.Node
 	rules   []inputRule
+	// faulty: the declaration has an error, so that nothing is said of its value.
+	faulty bool
 }
 
 // inputRule gives the options and the default where its condition holds.
@@ -92,7 +94,10 @@ func (l *loader) declarations(n *syntax.Node) (inputs []*input) {
 			l.fail(CodeSpec, p.Key, "%q cannot be the name of an input", p.Key.Value).Help = "use letters, digits, - and _"
 			continue
 		}
-		inputs = append(inputs, l.declaration(p.Key, p.Value))
+		before := len(l.errs)
+		in := l.declaration(p.Key, p.Value)
+		in.faulty = l.errs[before:].HasErrors()
+		inputs = append(inputs, in)
 	}
 	return inputs
 }
@@ -144,8 +149,12 @@ func (l *loader) inputRegex(in *input, n *syntax.Node) *regexp.Regexp {
 		l.fail(CodeSpec, n, "only an input of type string has a regex")
 		return nil
 	}
+	if n.Kind != syntax.String {
+		l.fail(CodeSpec, n, "the regex of an input is a text, not %s", n.Kind.WithArticle())
+		return nil
+	}
 	re, err := regexp.Compile(n.Value)
-	if err != nil || n.Kind != syntax.String {
+	if err != nil {
 		l.fail(CodeSpec, n, "the regex of an input must be a regular expression: %v", err)
 		return nil
 	}
@@ -181,10 +190,7 @@ func (l *loader) inputRules(in *input, n *syntax.Node) (rules []inputRule) {
 		for _, p := range item.Pairs {
 			switch p.Key.Value {
 			case "if":
-				var err error
-				if rule.condition, err = expr.ParseInputs(p.Value.Value); err != nil || p.Value.Kind != syntax.String {
-					l.fail(CodeSpec, p.Value, "the condition cannot be parsed: %v", err)
-				}
+				rule.condition = l.inputCondition(p.Value)
 			case "options":
 				rule.options = l.options(in, p.Value)
 			case "default":
@@ -198,6 +204,18 @@ func (l *loader) inputRules(in *input, n *syntax.Node) (rules []inputRule) {
 		rules = append(rules, rule)
 	}
 	return rules
+}
+
+func (l *loader) inputCondition(n *syntax.Node) *expr.Expr {
+	if n.Kind != syntax.String {
+		l.fail(CodeSpec, n, "the condition of a rule is a text, not %s", n.Kind.WithArticle())
+		return nil
+	}
+	condition, err := expr.ParseInputs(n.Value)
+	if err != nil {
+		l.fail(CodeSpec, n, "the condition cannot be parsed: %v", err)
+	}
+	return condition
 }
 
 // typed reports whether a value has the input's type, and reports an error if not.
@@ -214,7 +232,7 @@ func (l *loader) allowed(in *input, n *syntax.Node, options []*syntax.Node) {
 	if options != nil && !slices.ContainsFunc(options, func(o *syntax.Node) bool { return sameValue(o, n) }) {
 		var list []string
 		for _, o := range options {
-			list = append(list, fmt.Sprintf("%q", o.Value))
+			list = append(list, fmt.Sprintf("%q", inputText(o)))
 		}
 		l.fail(CodeInputValue, n, "input %q cannot be %q, which is not in its list of options: %s", in.name.Value, inputText(n), strings.Join(list, ", "))
 	}
@@ -315,9 +333,11 @@ func (l *loader) complete(in *input, values map[string]*syntax.Node, at place) {
 		}
 		return
 	}
-	e := l.failAt(CodeInput, at.pos, at.length, "%s needs a value for its input %q", at.file, name)
-	e.Notes = []syntax.Note{{Pos: in.name.Pos, Msg: "declared here without a default"}}
-	e.Help = at.help
+	if !in.faulty {
+		e := l.failAt(CodeInput, at.pos, at.length, "%s needs a value for its input %q", at.file, name)
+		e.Notes = []syntax.Note{{Pos: in.name.Pos, Msg: "declared here without a default"}}
+		e.Help = at.help
+	}
 	values[name] = syntax.NewScalar(syntax.String, "", at.pos)
 }
 

@@ -71,10 +71,16 @@ func (ip *interpolator) key(n *syntax.Node) *syntax.Node {
 	return made
 }
 
-// distinct drops entries whose key a later one repeats, as a file's own keys do.
+// distinct drops entries whose key a later one repeats, as a file's own keys do,
+// and warns of them.
 func (ip *interpolator) distinct(pairs []syntax.Pair) []syntax.Pair {
 	last := make(map[string]int, len(pairs))
 	for i, p := range pairs {
+		if first, again := last[p.Key.Value]; again {
+			e := ip.l.fail(syntax.CodeDuplicateKey, p.Key, "the key %q is there twice once the inputs are filled in; the last value counts", p.Key.Value)
+			e.Severity = syntax.SeverityWarning
+			e.Notes = append(e.Notes, syntax.Note{Pos: pairs[first].Key.Pos, Msg: "first here"})
+		}
 		last[p.Key.Value] = i
 	}
 	if len(last) == len(pairs) {

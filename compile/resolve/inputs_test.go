@@ -1,0 +1,82 @@
+package resolve
+
+import (
+	"io/fs"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// What is wrong with a declaration is said once: nothing about its value follows.
+func TestInputDeclarations(t *testing.T) {
+	for _, test := range []struct {
+		name, inputs string
+		want         []string
+	}{
+		{"regex", `{a: {regex: 3}, b: {regex: (}}`, []string{
+			`main.yml:1:28 CIC2019 the regex of an input is a text, not an integer`,
+			"main.yml:1:43 CIC2019 the regex of an input must be a regular expression: error parsing regexp: missing closing ): `(`",
+		}},
+		{"condition", `{a: {rules: [{if: true, default: x}]}}`, []string{
+			`main.yml:1:34 CIC2019 the condition of a rule is a text, not a boolean`,
+		}},
+		{"null default", `{a: {default: null}}`, []string{`main.yml:1:30 CIC2021 the default of input "a" must be of type string, not null`}},
+		{"no mapping", `{a: x}`, []string{`main.yml:1:20 CIC2019 the input "a" is a mapping, not a string`}},
+		{"options", `{a: {type: array, default: [1], options: [[2]]}}`, []string{
+			`main.yml:1:43 CIC2021 input "a" cannot be "[1]", which is not in its list of options: "[2]"`,
+		}},
+		{"none", `{a: }`, []string{
+			`main.yml:1:1 CIC2020 main.yml needs a value for its input "a" (pass it with --input NAME=VALUE) | main.yml:1:17 declared here without a default`,
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			_, errs := resolveFiles(t, "-- main.yml --\nspec: {inputs: "+test.inputs+"}\n---\nx: {y: z}\n", Options{})
+			if diff := cmp.Diff(test.want, errs); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestInputsThatMakeTwoKeysOne(t *testing.T) {
+	root, errs := resolveFiles(t, "-- main.yml --\nspec: {inputs: {a: {default: x}}}\n---\nx: {s: 1}\n$[[ inputs.a ]]: {s: 2}\n", Options{})
+	if got := text(root); got != "{x: {s: 2}}" {
+		t.Error(got)
+	}
+	want := []string{`main.yml:4:1 CIC1017 the key "x" is there twice once the inputs are filled in; the last value counts | main.yml:3:1 first here`}
+	if diff := cmp.Diff(want, errs); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestHeaderIncludes(t *testing.T) {
+	archive := "-- main.yml --\nspec:\n  include: [" + strings.Repeat("local: a.yml, ", MaxIncludes+5) + "]\n---\nx: {y: z}\n-- a.yml --\ninputs: {}\n"
+	_, errs := resolveFiles(t, archive, Options{})
+	if len(errs) != 1 || !strings.Contains(errs[0], "CIC2016 the pipeline includes more than 150 files") {
+		t.Error(errs)
+	}
+	_, errs = resolveFiles(t, "-- main.yml --\nspec: {include: [a.yml]}\n---\nx: {y: z}\n-- a.yml --\nspec: {}\n---\ninputs: {}\n", Options{})
+	if len(errs) != 1 || !strings.Contains(errs[0], "a.yml:1:1 CIC2019 a file of spec:include has no header of its own | main.yml:1:18 included here") {
+		t.Error(errs)
+	}
+}
+
+// A file of another project reads the declarations of that project, not of this one.
+func TestHeaderIncludesOfAnotherProject(t *testing.T) {
+	copies := map[string]string{
+		"project g/p a.yml":      "spec: {include: [inputs.yml]}\n---\na: {x: \"$[[ inputs.n ]]\"}\n",
+		"project g/p inputs.yml": "inputs: {n: {default: theirs}}\n",
+	}
+	o := Options{Vendored: func(loc Location) (string, []byte, error) {
+		data, ok := copies[loc.String()]
+		if !ok {
+			return "", nil, fs.ErrNotExist
+		}
+		return "vendor/" + loc.String(), []byte(data), nil
+	}}
+	root, errs := resolveFiles(t, "-- main.yml --\ninclude: {project: g/p, file: a.yml}\n-- inputs.yml --\ninputs: {n: {default: ours}}\n", o)
+	if got := text(root); got != "{a: {x: theirs}}" || len(errs) > 0 {
+		t.Error(got, errs)
+	}
+}
