@@ -196,7 +196,7 @@ func execute(c *cli.Context, p *project, dir *exec.RunDir, r request) error {
 	if dir != nil {
 		ask = asker(c)
 	}
-	shown, err := openViews(c)
+	shown, err := openViews(c, given.Masker())
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/cic-ci/cic/exec"
+	"github.com/cic-ci/cic/exec/mask"
 	"github.com/cic-ci/cic/exec/report"
 	"github.com/cic-ci/cic/plan"
 )
@@ -53,10 +54,10 @@ func openReports(c *cli.Context) (reports, error) {
 
 // save writes the files of a run that is over; result is nil for one that has
 // not begun, of which there is nothing to write.
-func (l reports) save(pl *plan.Plan, dir *exec.RunDir, started time.Time, result *exec.Result) error {
+func (l reports) save(pl *plan.Plan, dir *exec.RunDir, started time.Time, result *exec.Result, masker *mask.Masker) error {
 	var errs []error
 	if result != nil {
-		run := reported(pl, dir, started, result)
+		run := reported(pl, dir, started, result, masker)
 		for _, r := range l {
 			w := bufio.NewWriter(r.file)
 			if err := errors.Join(r.write(w, run), w.Flush()); err != nil {
@@ -76,7 +77,7 @@ func (l reports) close() error {
 }
 
 // reported is a run as the reports take it.
-func reported(pl *plan.Plan, dir *exec.RunDir, started time.Time, result *exec.Result) *report.Run {
+func reported(pl *plan.Plan, dir *exec.RunDir, started time.Time, result *exec.Result, masker *mask.Masker) *report.Run {
 	run := &report.Run{Plan: pl, Result: result, Started: started}
 	if dir == nil {
 		return run
@@ -96,11 +97,17 @@ func reported(pl *plan.Plan, dir *exec.RunDir, started time.Time, result *exec.R
 			}
 			f, err := root.Open(filepath.FromSlash(path))
 			if err == nil {
-				files = append(files, f)
+				files = append(files, maskedFile{masker.Reader(f), f})
 			}
 			return err
 		})
 		return files, err
 	}
 	return run
+}
+
+// maskedFile is a file without secrets.
+type maskedFile struct {
+	io.Reader
+	io.Closer
 }

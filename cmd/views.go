@@ -12,6 +12,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/cic-ci/cic/exec"
+	"github.com/cic-ci/cic/exec/mask"
 	"github.com/cic-ci/cic/plan"
 )
 
@@ -38,6 +39,8 @@ type views struct {
 	events *exec.EventWriter
 	file   *os.File // of the events, if they go to one
 	stderr io.Writer
+	// masker is for the reports, which take in files that jobs wrote.
+	masker *mask.Masker
 	// reports are written when the run is over, which began at started.
 	reports reports
 	started time.Time
@@ -45,8 +48,8 @@ type views struct {
 
 // openViews makes the views that the flags ask for. With a live one, the app's
 // writers go through it until close.
-func openViews(c *cli.Context) (*views, error) {
-	v := &views{stderr: c.App.ErrWriter}
+func openViews(c *cli.Context, masker *mask.Masker) (*views, error) {
+	v := &views{stderr: c.App.ErrWriter, masker: masker}
 	out := c.App.Writer
 	switch path := c.String("events"); path {
 	case "":
@@ -130,5 +133,5 @@ func (v *views) close(c *cli.Context, pl *plan.Plan, dir *exec.RunDir, result *e
 			warner(c.App.ErrWriter)(fmt.Sprintf("not all of the run could be printed: %v", err))
 		}
 	}
-	return v.reports.save(pl, dir, v.started, result)
+	return v.reports.save(pl, dir, v.started, result, v.masker)
 }

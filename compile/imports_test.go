@@ -37,7 +37,7 @@ var layering = map[string][]string{
 	"cmd/schema":             {"exec", "plan"},
 	"exec/report":            {"exec", "plan"},
 	"cmd/vendoring":          {"compile/resolve"},
-	"cmd":                    {"cmd/vendoring", "compile", "compile/resolve", "compile/syntax", "exec", "exec/cachestore", "exec/containerd", "exec/doctor", "exec/report", "exec/workspace", "plan", "cmd/schema"},
+	"cmd":                    {"cmd/vendoring", "compile", "compile/resolve", "compile/syntax", "exec", "exec/cachestore", "exec/containerd", "exec/doctor", "exec/mask", "exec/report", "exec/workspace", "plan", "cmd/schema"},
 	"cmd/cic":                {"cmd"},
 	"golden":                 {},
 	"golden/bench":           {"compile", "compile/syntax", "exec", "exec/cachestore", "exec/containerd", "exec/workspace", "plan"},

@@ -35,6 +35,7 @@ func forms(value string) []string {
 	encoded = append(encoded, urlForms(value)...)
 	encoded = append(encoded, jsonForms(value)...)
 	encoded = append(encoded, shellForms(value)...)
+	encoded = append(encoded, markupForms(value)...)
 	for _, f := range encoded {
 		if len(f) >= minEncoded {
 			all = append(all, f)
@@ -163,4 +164,21 @@ func shellForms(value string) []string {
 		strings.ReplaceAll(value, "'", `'"'"'`),
 		escaped.String(),
 	}
+}
+
+// markupForms are the text of HTML and XML, as libraries differ in what they
+// escape and how.
+func markupForms(value string) (all []string) {
+	for _, quotes := range [][]string{
+		nil,
+		{`"`, "&quot;"},
+		{`"`, "&quot;", "'", "&apos;"},
+		{`"`, "&quot;", "'", "&#39;"},
+		{`"`, "&quot;", "'", "&#x27;"},
+		{`"`, "&#34;", "'", "&#39;"},
+	} {
+		pairs := append([]string{"&", "&amp;", "<", "&lt;", ">", "&gt;"}, quotes...)
+		all = append(all, strings.NewReplacer(pairs...).Replace(value))
+	}
+	return all
 }

@@ -67,6 +67,37 @@ func (m *Masker) Writer(w io.Writer) *Writer {
 	return &Writer{a: m.find, w: w}
 }
 
+// Reader returns what r holds, masked.
+func (m *Masker) Reader(r io.Reader) io.Reader {
+	masked := &reader{from: r}
+	masked.filter = m.Writer(&masked.ready)
+	return masked
+}
+
+type reader struct {
+	from   io.Reader
+	filter *Writer
+	ready  bytes.Buffer
+	err    error // of from
+}
+
+// Read implements [io.Reader].
+func (r *reader) Read(p []byte) (int, error) {
+	buf := make([]byte, stepBytes)
+	for r.ready.Len() == 0 && r.err == nil {
+		var n int
+		n, r.err = r.from.Read(buf)
+		_, _ = r.filter.Write(buf[:n]) // a buffer takes everything
+		if r.err != nil {
+			_ = r.filter.Flush()
+		}
+	}
+	if r.ready.Len() == 0 && r.err != nil {
+		return 0, r.err
+	}
+	return r.ready.Read(p)
+}
+
 // stepBytes bounds what is masked at a time, and so the memory of a writer: a
 // step, and what it makes of one.
 const stepBytes = 64 << 10

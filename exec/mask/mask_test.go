@@ -5,14 +5,17 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"encoding/xml"
 	"errors"
 	"fmt"
+	"html"
 	"io"
 	"math/rand/v2"
 	"net/url"
 	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/cic-ci/cic/plan/credential"
 )
@@ -238,6 +241,8 @@ func TestForms(t *testing.T) {
 		}
 		shown := map[string]string{
 			"raw":          value,
+			"html":         html.EscapeString(value),
+			"xml":          xmlText(t, value),
 			"json":         strings.TrimSuffix(strings.TrimPrefix(string(quoted), `{"k":"`), `"}`),
 			"query":        url.QueryEscape(value),
 			"path":         strings.ReplaceAll(url.QueryEscape(value), "+", "%20"),
@@ -267,6 +272,35 @@ func TestForms(t *testing.T) {
 				t.Errorf("%q at offset %d: %q", secret, offset, got)
 			}
 		}
+	}
+}
+
+func xmlText(t *testing.T, value string) string {
+	t.Helper()
+	var b strings.Builder
+	// It escapes newlines as well, which are masked line by line.
+	for i, line := range strings.Split(value, "\n") {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		if err := xml.EscapeText(&b, []byte(line)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return b.String()
+}
+
+func TestReader(t *testing.T) {
+	m := New([]string{"hunter2hunter3"})
+	for _, in := range []string{"", "x", "a hunter2hunter3 b", strings.Repeat("hunter2hunter3, ", 10_000), "ends in hunter2"} {
+		got, err := io.ReadAll(m.Reader(iotest.OneByteReader(strings.NewReader(in))))
+		if err != nil || string(got) != m.Text(in) {
+			t.Errorf("%.40q: %.40q, %v", in, got, err)
+		}
+	}
+	got, err := io.ReadAll(m.Reader(iotest.TimeoutReader(iotest.OneByteReader(strings.NewReader("ab")))))
+	if !errors.Is(err, iotest.ErrTimeout) || string(got) != "a" {
+		t.Errorf("%q, %v", got, err)
 	}
 }
 
