@@ -42,9 +42,10 @@ use:
     - while [ ! -e go ]; do sleep 0.1; done
     - echo "$CANARY" > artifact.txt
     - echo "<testsuite><testcase name='a'><failure message='$CANARY'>$CANARY</failure></testcase></testsuite>" > junit.xml
+    - echo "<testsuite></$CANARY>" > broken.xml
     - exit 3
   after_script: ['echo "after $CANARY"']
-  artifacts: {when: always, paths: [artifact.txt], reports: {junit: junit.xml}}
+  artifacts: {when: always, paths: [artifact.txt], reports: {junit: [junit.xml, broken.xml]}}
 later: {stage: later, when: always, script: ['cat artifact.txt', 'echo "${CANARY+unset here}"']}
 `
 
@@ -124,7 +125,7 @@ func TestCanary(t *testing.T) {
 		t.Fatalf("%v\n%s", err, printed())
 	}
 	// What the job itself wrote is its own affair, and the one place to find it.
-	look.own = []string{"artifact.txt", "junit.xml"}
+	look.own = []string{"artifact.txt", "junit.xml", "broken.xml"}
 	look.tree(state)
 	look.tree(project)
 	if look.owned == 0 {
