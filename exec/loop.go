@@ -197,7 +197,7 @@ func (r *run) ended(m message) {
 	r.live--
 	r.workers[m.job] = nil
 	if m.err != nil {
-		r.emit(Event{Type: EventJobNote, Job: r.plan.Jobs[m.job].Name, Warning: true, Text: "clean-up: " + r.Secrets.Masker().Text(m.err.Error())})
+		r.emit(Event{Type: EventJobNote, Job: r.plan.Jobs[m.job].Name, Warning: true, Text: "clean-up: " + m.err.Error()})
 	}
 	if m.crash {
 		r.err = errors.Join(r.err, m.err)
@@ -295,6 +295,10 @@ func (r *run) emit(e Event) {
 	if e.Time.IsZero() {
 		e.Time = r.Now()
 	}
+	// Output and the notes among it are masked where they enter, results where they
+	// are made.
+	m := r.Secrets.Masker()
+	e.Text, e.Image = m.Text(e.Text), m.Text(e.Image)
 	if r.observer != nil {
 		r.observer.send(e)
 	}

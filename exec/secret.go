@@ -16,13 +16,22 @@ type Secret struct {
 
 // Sensitive is a text that does not show itself: not when it is printed, logged
 // or encoded, alone or within another value (CVE-2025-62157).
-type Sensitive struct{ value string }
+type Sensitive struct {
+	// A pointer, since package fmt calls no method of what an unexported field
+	// holds, but does not follow pointers there either.
+	value *string
+}
 
 // NewSensitive wraps a text.
-func NewSensitive(value string) Sensitive { return Sensitive{value} }
+func NewSensitive(value string) Sensitive { return Sensitive{&value} }
 
 // Reveal is the text.
-func (s Sensitive) Reveal() string { return s.value }
+func (s Sensitive) Reveal() string {
+	if s.value == nil {
+		return ""
+	}
+	return *s.value
+}
 
 const redacted = "[REDACTED]"
 

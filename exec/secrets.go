@@ -159,6 +159,7 @@ func (s *Secrets) Check(p *plan.Plan) error {
 func (s *Secrets) hide(res *JobResult) {
 	m := s.Masker()
 	res.Error, res.Help, res.Reason = m.Text(res.Error), m.Text(res.Help), m.Text(res.Reason)
+	res.EnvironmentURL = m.Text(res.EnvironmentURL)
 }
 
 // hideError gives an error a text without secrets.

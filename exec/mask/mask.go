@@ -52,6 +52,9 @@ func New(values []string) *Masker {
 
 // Text masks a whole text.
 func (m *Masker) Text(s string) string {
+	if s == "" {
+		return ""
+	}
 	var out bytes.Buffer
 	w := m.Writer(&out)
 	_, _ = w.Write([]byte(s)) // a buffer takes everything
