@@ -291,6 +291,8 @@ type job struct {
 	plan   plan.Job
 	env    []string
 	script string
+
+	secrets []exec.Secret
 }
 
 // spec makes a job's directories.
@@ -306,7 +308,7 @@ func (j job) spec(t testing.TB) exec.Spec {
 	}
 	spec := exec.Spec{
 		ID: fmt.Sprintf("job-%d", runs.Add(1)), Job: &p, Image: j.image, Env: j.env,
-		Builds: t.TempDir(), Scratch: t.TempDir(),
+		Builds: t.TempDir(), Scratch: t.TempDir(), Secrets: j.secrets,
 	}
 	if p.Resources != nil {
 		spec.Limits = *p.Resources
