@@ -107,7 +107,7 @@ func showOn(t *testing.T, terminal, screen *os.File, args []string, live bool) s
 	app := newApp(os.Stdin, terminal, io.Discard)
 	command := find(app.Commands, "exec")
 	command.Action = func(c *cli.Context) error {
-		v, err := openViews(c)
+		v, err := openViews(c, nil)
 		if err != nil {
 			return err
 		}
