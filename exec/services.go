@@ -97,10 +97,11 @@ func (w *worker) serviceVariables() (map[string]string, error) {
 }
 
 // claimNames takes those of a service's host names that are free. Names differ
-// without regard to case, as in the domain name system.
+// without regard to case, as in the domain name system. Those that were declared
+// come first: they tell one postgres from another.
 func (w *worker) claimNames(image string, aliases []string, taken map[string]bool) []string {
 	var names, lost []string
-	for _, name := range append(imageHostNames(image), aliases...) {
+	for _, name := range slices.Concat(aliases, imageHostNames(image)) {
 		switch key := strings.ToLower(name); {
 		case slices.Contains(names, name):
 		case !serviceName.MatchString(name):

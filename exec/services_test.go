@@ -70,12 +70,12 @@ func TestServiceNames(t *testing.T) {
 		services    []plan.Service
 		names, note string
 	}{
-		{[]plan.Service{service("docker.io/library/postgres:15", "db")}, "postgres,db", ""},
-		{[]plan.Service{service("docker.io/library/postgres:15", "db"), service("docker.io/library/postgres:13", "old")}, "postgres,db|old",
+		{[]plan.Service{service("docker.io/library/postgres:15", "db")}, "db,postgres", ""},
+		{[]plan.Service{service("docker.io/library/postgres:15", "db"), service("docker.io/library/postgres:13", "old")}, "db,postgres|old",
 			`service postgres:13 is reached as "old" only: "postgres" cannot be used or belong to an earlier service`},
 		{[]plan.Service{service("docker.io/library/postgres:15"), service("docker.io/library/postgres:15")}, "postgres",
 			`service postgres:15 is not started: no host name is left for it, "postgres" cannot be used or belong to an earlier service; give it an alias`},
-		{[]plan.Service{service("docker.io/library/redis:7", "Cache"), service("docker.io/library/memcached:1", "cache", "memcached")}, "redis,Cache|memcached",
+		{[]plan.Service{service("docker.io/library/redis:7", "Cache"), service("docker.io/library/memcached:1", "cache", "memcached")}, "Cache,redis|memcached",
 			`service memcached:1 is reached as "memcached" only: "cache" cannot be used or belong to an earlier service`},
 		// What only a plan by hand can hold.
 		{[]plan.Service{service("docker.io/library/redis:7", "a\n6.6.6.6 registry.example.com")}, "redis",
