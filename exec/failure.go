@@ -3,6 +3,7 @@ package exec
 import (
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"strconv"
 	"strings"
 )
@@ -64,4 +65,30 @@ func joinQuoted(names []string) string {
 		quoted[i] = fmt.Sprintf("%q", name)
 	}
 	return strings.Join(quoted, ", ")
+}
+
+// panicError is a panic of a worker: a defect of cic, which must not take the
+// other jobs' clean-up with it.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (e *panicError) Error() string {
+	return fmt.Sprintf("internal error: %v", e.value)
+}
+
+// guard calls f and returns its panic as an error.
+func guard(f func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &panicError{value: v, stack: debug.Stack()}
+		}
+	}()
+	return f()
+}
+
+func isPanic(err error) bool {
+	var p *panicError
+	return errors.As(err, &p)
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime/debug"
 	"time"
 
 	"github.com/cic-ci/cic/exec/workspace"
@@ -300,94 +299,6 @@ func (w *worker) program(name string, s plan.Script, l launch, status string) Pr
 	return p
 }
 
-// judge turns how a program ended into a result.
-func (w *worker) judge(res *JobResult, code int, err error) {
-	switch {
-	case errors.Is(err, errTimeout):
-		res.Status, res.Class, res.ExitCode = StatusFailed, ClassTimeout, code
-		res.Error = fmt.Sprintf("timed out after %ds", w.job.Timeout)
-	case err != nil && w.ctx.Err() != nil && !isPanic(err):
-		res.Status, res.Class = StatusCanceled, ClassCanceled
-		res.Error = context.Cause(w.ctx).Error()
-	case err != nil:
-		fail(res, err)
-	case code != 0:
-		res.Status, res.Class, res.ExitCode = StatusFailed, ClassScript, code
-		res.Error = exitText(code)
-		w.judgeHits(res)
-	default:
-		res.Status = StatusSuccess
-		w.judgeHits(res)
-	}
-}
-
-// judgeHits says which limits the script ran into. One that passes all the same
-// has got over it: a shell goes on after a command that was killed.
-func (w *worker) judgeHits(res *JobResult) {
-	hits, limits := w.box.Hits(), w.limits()
-	if hits.PIDs {
-		w.log.Note(true, "the limit of %d processes was hit", limits.PIDs)
-	}
-	if !hits.OOM {
-		return
-	}
-	text := "out of memory: the kernel killed a process of the job"
-	if limits.Memory > 0 {
-		text += " at its limit of " + ByteSize(limits.Memory)
-	}
-	if res.Status == StatusSuccess {
-		w.log.Note(true, "%s", text)
-		return
-	}
-	res.Class = ClassOOM
-	res.Error = text + "; " + res.Error
-}
-
-// runAfterScript runs the second program: after success, a failed script and an
-// interruption, but not where the job never ran, timed out, or is killed. Its
-// own outcome does not count. Source: specification section 20.2.
-func (w *worker) runAfterScript(l launch, res *JobResult) {
-	ran := res.Status == StatusSuccess || res.scriptFailed() || res.Class == ClassCanceled
-	if w.job.AfterScript == nil || !ran || w.r.hard.Err() != nil {
-		return
-	}
-	ctx, cancel := w.afterContext()
-	defer cancel()
-	w.log.Note(false, "after_script")
-	code, err := w.box.Run(ctx, w.program("after_script", *w.job.AfterScript, l, string(res.Status)), w.log)
-	w.log.Settle()
-	switch {
-	case err != nil:
-		w.log.Note(true, "after_script: %v", err)
-	case code != 0:
-		w.log.Note(true, "after_script: %s, which does not count", exitText(code))
-	}
-}
-
-// errAfterTimeout is the cause of the end of an after_script that took too long.
-var errAfterTimeout = errors.New("ended after its time limit")
-
-// afterContext bounds an after_script: by its own limit, by less once the job
-// is told to end, and by the end of everything.
-func (w *worker) afterContext() (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithTimeoutCause(w.r.hard, w.r.AfterScriptTimeout, errAfterTimeout)
-	go func() {
-		select {
-		case <-ctx.Done():
-			return
-		case <-w.ctx.Done():
-		}
-		budget := time.NewTimer(w.r.StopBudget)
-		defer budget.Stop()
-		select {
-		case <-ctx.Done():
-		case <-budget.C:
-			cancel()
-		}
-	}()
-	return ctx, cancel
-}
-
 // collect takes the job's artifacts, if its outcome is one they are kept for.
 func (w *worker) collect(res *JobResult) error {
 	a := w.job.Artifacts
@@ -478,30 +389,4 @@ func (w *worker) note(text string, warning bool) {
 	if w.r.observer != nil {
 		w.r.observer.send(Event{Time: w.r.Now(), Type: EventJobNote, Job: w.job.Name, Text: text, Warning: warning})
 	}
-}
-
-// panicError is a panic of a worker: a defect of cic, which must not take the
-// other jobs' clean-up with it.
-type panicError struct {
-	value any
-	stack []byte
-}
-
-func (e *panicError) Error() string {
-	return fmt.Sprintf("internal error: %v", e.value)
-}
-
-// guard calls f and returns its panic as an error.
-func guard(f func() error) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = &panicError{value: v, stack: debug.Stack()}
-		}
-	}()
-	return f()
-}
-
-func isPanic(err error) bool {
-	var p *panicError
-	return errors.As(err, &p)
 }

@@ -57,6 +57,9 @@ func (r *Record) Logs() ([]Log, error) {
 // of a job that was tried more than once, from 1, or 0 for the last.
 func (r *Record) LogFile(job string, attempt int) string {
 	id := JobID(job)
+	if res, ok := r.Job(job); ok && attempt == len(res.Attempts) {
+		attempt = 0 // the last one
+	}
 	if attempt > 0 {
 		name := attemptLogName(id, attempt)
 		if _, err := os.Lstat(filepath.Join(r.logsDir(), name)); err == nil || attempt > 1 {

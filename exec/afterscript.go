@@ -1,0 +1,52 @@
+package exec
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// runAfterScript runs the second program: after success, a failed script and an
+// interruption, but not where the job never ran, timed out, or is killed. Its
+// own outcome does not count. Source: specification section 20.2.
+func (w *worker) runAfterScript(l launch, res *JobResult) {
+	ran := res.Status == StatusSuccess || res.scriptFailed() || res.Class == ClassCanceled
+	if w.job.AfterScript == nil || !ran || w.r.hard.Err() != nil {
+		return
+	}
+	ctx, cancel := w.afterContext()
+	defer cancel()
+	w.log.Note(false, "after_script")
+	code, err := w.box.Run(ctx, w.program("after_script", *w.job.AfterScript, l, string(res.Status)), w.log)
+	w.log.Settle()
+	switch {
+	case err != nil:
+		w.log.Note(true, "after_script: %v", err)
+	case code != 0:
+		w.log.Note(true, "after_script: %s, which does not count", exitText(code))
+	}
+}
+
+// errAfterTimeout is the cause of the end of an after_script that took too long.
+var errAfterTimeout = errors.New("ended after its time limit")
+
+// afterContext bounds an after_script: by its own limit, by less once the job
+// is told to end, and by the end of everything.
+func (w *worker) afterContext() (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeoutCause(w.r.hard, w.r.AfterScriptTimeout, errAfterTimeout)
+	go func() {
+		select {
+		case <-ctx.Done():
+			return
+		case <-w.ctx.Done():
+		}
+		budget := time.NewTimer(w.r.StopBudget)
+		defer budget.Stop()
+		select {
+		case <-ctx.Done():
+		case <-budget.C:
+			cancel()
+		}
+	}()
+	return ctx, cancel
+}
