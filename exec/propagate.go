@@ -143,16 +143,21 @@ var ended = map[Status]string{
 	statusIgnored:  "is manual and was not started",
 }
 
-// begin notes that a job runs or has settled, once, and finds what could be
-// prepared now: jobs all of whose dependencies have begun.
+// begin notes that a job is prepared, runs or has settled, once, and finds what
+// could be prepared now: jobs all of whose dependencies have begun.
 func (s *Schedule) begin(job int) {
-	if s.nodes[job].begun {
+	n := &s.nodes[job]
+	if n.begun {
 		return
 	}
-	s.nodes[job].begun = true
+	n.begun = true
+	ahead := 0
+	if n.status == StatusCreated {
+		ahead = n.ahead + 1
+	}
 	for _, d := range s.graph.Dependents(job) {
 		if s.nodes[d].unbegun--; s.nodes[d].unbegun == 0 {
-			s.offer(d)
+			s.offer(d, ahead)
 		}
 	}
 	s.stages[s.graph.Stage(job)].unbegun--
@@ -161,7 +166,7 @@ func (s *Schedule) begin(job int) {
 		if s.begun < len(s.stages) {
 			for _, i := range s.graph.StageJobs(s.begun) {
 				if s.graph.StageMode(i) {
-					s.offer(i)
+					s.offer(i, ahead)
 				}
 			}
 		}
@@ -169,11 +174,13 @@ func (s *Schedule) begin(job int) {
 }
 
 // offer puts a job into the queue of [Schedule.Soon], if it is likely to run, and
-// then at once: what was prepared for a job that waits would lie idle.
-func (s *Schedule) offer(job int) {
+// then at once, as what was prepared for a job that waits would lie idle; and if
+// enough is known to prepare it, which the variables of dotenv reports may change.
+func (s *Schedule) offer(job, ahead int) {
 	n, j := &s.nodes[job], &s.jobs[job]
 	likely := j.When == "on_success" || j.When == "always" || j.When == "manual" && n.played
-	if n.status == StatusCreated && likely && j.ResourceGroup == nil {
+	if n.status == StatusCreated && likely && j.ResourceGroup == nil && len(j.DotenvFrom) == 0 {
+		n.ahead = ahead
 		heap.Push(&s.soon, job)
 	}
 }
@@ -182,11 +189,15 @@ func (s *Schedule) offer(job int) {
 type queue struct {
 	jobs  []int
 	nodes []node
+	near  bool // jobs with few prepared ones ahead of them come before all others
 }
 
 func (q *queue) Len() int { return len(q.jobs) }
 func (q *queue) Less(a, b int) bool {
 	x, y := q.jobs[a], q.jobs[b]
+	if q.near && q.nodes[x].ahead != q.nodes[y].ahead {
+		return q.nodes[x].ahead < q.nodes[y].ahead
+	}
 	if q.nodes[x].height != q.nodes[y].height {
 		return q.nodes[x].height > q.nodes[y].height
 	}

@@ -146,6 +146,46 @@ func TestRunPreparesEarly(t *testing.T) {
 	})
 }
 
+// Jobs that take less time than their preparation are prepared well ahead, within
+// the bound.
+func TestRunPreparesChain(t *testing.T) {
+	for _, tt := range []struct {
+		jobs int
+		want time.Duration
+	}{{1, 6 * time.Second}, {3, 2 * time.Second}, {6, time.Second}} {
+		synctest.Test(t, func(t *testing.T) {
+			w := &world{setup: map[string]func(context.Context, Spec) error{}}
+			for _, name := range strings.Fields("a b c d e f") {
+				w.setup[name] = func(context.Context, Spec) error { time.Sleep(time.Second); return nil }
+			}
+			h := newHarness(t, w)
+			h.Jobs = tt.jobs
+			res := h.run(t, t.Context(), parsePlan(t, "1 a needs\n1 b needs a\n1 c needs b\n1 d needs c\n1 e needs d\n1 f needs e"))
+			if res.Duration != tt.want {
+				t.Errorf("with %d jobs at a time it took %s, want %s", tt.jobs, res.Duration, tt.want)
+			}
+		})
+	}
+}
+
+func TestRunThrowsAwayWhatWasPreparedAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fails := func(context.Context, Program, io.Writer) (int, error) { time.Sleep(time.Second); return 1, nil }
+		w := &world{script: programs{"a": fails}}
+		h := newHarness(t, w)
+		h.Jobs = 4
+		h.run(t, t.Context(), parsePlan(t, "1 a needs\n1 b needs a\n1 c needs b\n1 d needs c\n1 e needs d"))
+		for _, name := range []string{"b", "c", "d"} {
+			if w.happened("setup "+name) < 0 || w.happened("script "+name) >= 0 || w.happened("close "+name) < 0 {
+				t.Errorf("%s: %v", name, w.history)
+			}
+		}
+		if w.happened("setup e") >= 0 {
+			t.Error("more was prepared than the bound allows")
+		}
+	})
+}
+
 func readLog(t *testing.T, h *harness, id string) string {
 	t.Helper()
 	data, err := os.ReadFile(h.RunDir.LogPath(id))

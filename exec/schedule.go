@@ -31,7 +31,7 @@ type Schedule struct {
 	graph   *plan.Graph
 	nodes   []node
 	ready   queue // may start
-	soon    queue // everything they wait for has begun; may hold jobs that moved on
+	soon    queue // worth preparing; may hold jobs that moved on
 	settled []int // settled without running, not yet told by Settled
 	held    []int // came to a gate that opens by itself, not yet told by Held
 	all     tally
@@ -44,7 +44,7 @@ type Schedule struct {
 	frontier int   // the stage whose jobs in stage mode were decided last, -1 at first
 	before   tally // all jobs of the stages before frontier
 	failed   int   // the first job that failed among these, -1 if none
-	begun    int   // the first stage with jobs that have not begun
+	begun    int   // the first stage with jobs that have not even been prepared
 }
 
 // node is the state of one job.
@@ -53,11 +53,12 @@ type node struct {
 	allowed bool // the job's failure, or its waiting for a person, holds nobody up
 	played  bool // a person wants it to run
 	needs   tally
-	// waiting counts the needs that are not settled, unbegun those that have
-	// not even started.
+	// waiting counts the needs that are not settled, unbegun those that have not
+	// even been prepared.
 	waiting, unbegun int
-	begun            bool
-	height           int // jobs on the longest chain that begins here
+	begun            bool // prepared, running or settled
+	ahead            int  // the prepared jobs between this one, once offered, and one that runs
+	height           int  // jobs on the longest chain that begins here
 	reason           string
 }
 
@@ -83,7 +84,7 @@ func NewSchedule(p *plan.Plan, played ...int) (*Schedule, error) {
 	}
 	s.all.add(StatusCreated, len(s.jobs))
 	s.heights()
-	s.ready.nodes, s.soon.nodes = s.nodes, s.nodes
+	s.ready.nodes, s.soon.nodes, s.soon.near = s.nodes, s.nodes, true
 	s.count()
 	return s, nil
 }
@@ -98,7 +99,7 @@ func (s *Schedule) count() {
 	}
 	for i := range s.nodes {
 		n := &s.nodes[i]
-		n.needs, n.begun = tally{}, false
+		n.needs, n.begun, n.ahead = tally{}, false, 0
 		n.waiting = len(s.graph.Needs(i))
 		n.unbegun = n.waiting
 		st := &s.stages[s.graph.Stage(i)]
@@ -160,11 +161,14 @@ func (s *Schedule) Next() (job int, ok bool) {
 	return job, true
 }
 
-// Soon takes a job that cannot start yet, but everything it waits for is
-// running or done: it is worth preparing. Each job is offered once.
+// Soon takes a job that cannot start yet, but everything it waits for is running,
+// done, or was taken here before: it is worth preparing. So where jobs are shorter
+// than their preparation, a chain of them is prepared well ahead. Those that may
+// start the soonest come first. Each job is offered once.
 func (s *Schedule) Soon() (job int, ok bool) {
 	for s.soon.Len() > 0 {
 		if job = heap.Pop(&s.soon).(int); s.nodes[job].status == StatusCreated {
+			s.begin(job)
 			return job, true
 		}
 	}

@@ -233,7 +233,7 @@ func TestScheduleSoon(t *testing.T) {
 		t.Errorf("before anything runs: %s", got)
 	}
 	a, _ := s.Next()
-	if got := soon(); p.Jobs[a].Name != "A" || got != "C" {
+	if got := soon(); p.Jobs[a].Name != "A" || got != "C G" {
 		t.Errorf("with %s running: %s", p.Jobs[a].Name, got)
 	}
 	s.Next()
@@ -241,8 +241,47 @@ func TestScheduleSoon(t *testing.T) {
 		t.Errorf("with A and B running: %s", got)
 	}
 	s.Finish(a, StatusSuccess, false)
-	if c, _ := s.Next(); p.Jobs[c].Name != "C" || soon() != "G" {
-		t.Errorf("G was not offered while C runs")
+	if c, _ := s.Next(); p.Jobs[c].Name != "C" || soon() != "" {
+		t.Errorf("something is offered twice")
+	}
+}
+
+// The jobs next to those that run come before a longer chain's that are further off,
+// and nothing behind a job that may never run is prepared.
+func TestScheduleSoonOrder(t *testing.T) {
+	p := parsePlan(t, `
+		1 A
+		1 X
+		2 B needs A
+		2 Y needs X
+		2 M manual needs A
+		2 R needs A
+		2 V needs A
+		3 C needs B
+		3 D needs C
+		3 N needs M
+		3 S needs R
+		3 W needs V
+		4 E`)
+	group := plan.Literal("one")
+	p.Jobs[5].ResourceGroup = &group
+	p.Jobs[6].DotenvFrom = []string{"A"}
+	s, err := NewSchedule(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Next()
+	s.Next()
+	var got []string
+	for {
+		i, ok := s.Soon()
+		if !ok {
+			break
+		}
+		got = append(got, p.Jobs[i].Name)
+	}
+	if want := "B Y C D"; strings.Join(got, " ") != want {
+		t.Errorf("prepared %v, want %s", got, want)
 	}
 }
 
