@@ -4,7 +4,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -36,8 +35,11 @@ type lab struct {
 	runtime *containerd.Runtime
 	client  *client.Client
 	image   client.Image
-	// containers and pipelines count what was made so far.
-	containers, pipelines int
+	// system counts what this program, the containerd and cic need of the
+	// processors, and containers what the bare containers do.
+	system, containers accounting
+	// made and pipelines count what was made so far.
+	made, pipelines int
 }
 
 func openLab(b *bench) (_ *lab, err error) {
@@ -46,6 +48,16 @@ func openLab(b *bench) (_ *lab, err error) {
 		return nil, err
 	}
 	if l.project, err = b.mkdir("project"); err != nil {
+		return nil, err
+	}
+	if l.containers, err = newAccounting("cic-bench-bare"); err != nil {
+		return nil, err
+	}
+	if l.system, err = newAccounting("cic-bench"); err != nil {
+		return nil, err
+	}
+	// Before the containerd is started, which stays where its starter was.
+	if err := l.system.enter(); err != nil {
 		return nil, err
 	}
 	l.runtime, err = containerd.Open(b.ctx, containerd.Config{StateDir: l.state})
@@ -80,62 +92,88 @@ func (l *lab) close() error {
 	if l.client != nil {
 		errs = append(errs, l.client.Close())
 	}
-	return errors.Join(append(errs, l.runtime.Close())...)
+	return errors.Join(append(errs, l.runtime.Close(), l.system.leave(), l.system.remove(), l.containers.remove())...)
 }
 
 // bare makes, starts, waits for and deletes n containers that do nothing, some at
 // a time, with containerd's client library alone. What cic adds to that, it adds
 // for the pipeline's sake.
-func (l *lab) bare(n, parallel int) (time.Duration, error) {
+func (l *lab) bare(n, parallel int, more ...oci.SpecOpts) (time.Duration, error) {
+	return l.each(n, parallel, func(ctx context.Context, id string) (err error) {
+		p, err := l.precreate(ctx, id, more...)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, p.delete(ctx)) }()
+		return p.run(ctx)
+	})
+}
+
+// each calls f for n containers, some at a time.
+func (l *lab) each(n, parallel int, f func(ctx context.Context, id string) error) (time.Duration, error) {
 	// Without a lease a snapshot could be collected before its container exists.
 	ctx, done, err := l.client.WithLease(l.b.ctx)
 	if err != nil {
 		return 0, err
 	}
-	first := l.containers
-	l.containers += n
+	// What began goes on to its end, as nobody else would remove it.
+	detached := context.WithoutCancel(ctx)
+	first := l.made
+	l.made += n
 	start := time.Now()
 	var g errgroup.Group
 	g.SetLimit(parallel)
 	for i := range n {
-		g.Go(func() error { return l.container(ctx, fmt.Sprintf("bench-%d", first+i)) })
+		g.Go(func() error {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			return f(detached, fmt.Sprintf("bench-%d", first+i))
+		})
 	}
 	err = g.Wait()
 	took := time.Since(start)
-	return took, errors.Join(err, done(context.WithoutCancel(ctx)))
+	return took, errors.Join(err, done(detached))
 }
 
-// container is the life of one container, with the host's network as in cic.
-// Once begun it goes on to its end, as nobody else would remove it.
-func (l *lab) container(ctx context.Context, id string) (err error) {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	ctx = context.WithoutCancel(ctx)
-	c, err := l.client.NewContainer(ctx, id, client.WithNewSnapshot(id, l.image),
-		client.WithNewSpec(oci.WithImageConfig(l.image), oci.WithProcessArgs("/bin/true"), oci.WithHostNamespace(specs.NetworkNamespace)))
+// bareContainer is a container whose process is made, and can be started.
+type bareContainer struct {
+	container client.Container
+	task      client.Task
+}
+
+// precreate makes one, with the host's network as in cic.
+func (l *lab) precreate(ctx context.Context, id string, more ...oci.SpecOpts) (_ *bareContainer, err error) {
+	opts := append([]oci.SpecOpts{oci.WithImageConfig(l.image), oci.WithProcessArgs("/bin/true"),
+		oci.WithHostNamespace(specs.NetworkNamespace), oci.WithCgroup("/" + filepath.Join(filepath.Base(l.containers.dir), id))}, more...)
+	c, err := l.client.NewContainer(ctx, id, client.WithNewSnapshot(id, l.image), client.WithNewSpec(opts...))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer func() { err = errors.Join(err, c.Delete(ctx, client.WithSnapshotCleanup)) }()
 	task, err := c.NewTask(ctx, cio.NullIO)
 	if err != nil {
-		return err
+		return nil, errors.Join(err, c.Delete(ctx, client.WithSnapshotCleanup))
 	}
-	defer func() {
-		_, deleteErr := task.Delete(ctx, client.WithProcessKill)
-		err = errors.Join(err, deleteErr)
-	}()
-	exit, err := task.Wait(ctx)
+	return &bareContainer{c, task}, nil
+}
+
+func (c *bareContainer) delete(ctx context.Context) error {
+	_, err := c.task.Delete(ctx, client.WithProcessKill)
+	return errors.Join(err, c.container.Delete(ctx, client.WithSnapshotCleanup))
+}
+
+// run starts the process and waits for its end.
+func (c *bareContainer) run(ctx context.Context) error {
+	exit, err := c.task.Wait(ctx)
 	if err != nil {
 		return err
 	}
-	if err := task.Start(ctx); err != nil {
+	if err := c.task.Start(ctx); err != nil {
 		return err
 	}
 	status := <-exit
 	if code, _, err := status.Result(); err != nil || code != 0 {
-		return fmt.Errorf("container %s: exit code %d, %w", id, code, err)
+		return fmt.Errorf("container %s: exit code %d, %w", c.container.ID(), code, err)
 	}
 	return nil
 }
@@ -155,42 +193,92 @@ func (l *lab) compile(pipeline string) (string, error) {
 // exec runs a plan and returns the duration that the run itself gives, and what
 // its process used.
 func (l *lab) exec(plan string, jobs int) (time.Duration, usage, error) {
-	var out bytes.Buffer
-	u, err := l.b.run(&out, "exec", plan, "-C", l.project, "--state-dir", l.state, "--jobs", fmt.Sprint(jobs))
+	r, err := l.run(plan, l.project, jobs)
+	return r.took, r.usage, err
+}
+
+// finishedRun is what is known of a run that passed.
+type finishedRun struct {
+	usage
+	dir string
+	// took is from its start to the end of the last clean-up.
+	took time.Duration
+}
+
+// run runs a plan on a project. flags may add some.
+func (l *lab) run(plan, project string, jobs int, flags ...string) (finishedRun, error) {
+	return l.runTold(plan, project, jobs, nil, flags...)
+}
+
+// runTold is run; found is told the run's id at its start.
+func (l *lab) runTold(plan, project string, jobs int, found func(run string), flags ...string) (finishedRun, error) {
+	head := runFinder{found: found}
+	args := []string{"exec", plan, "-C", project, "--state-dir", l.state, "--jobs", fmt.Sprint(jobs)}
+	u, err := l.b.run(&head, append(args, flags...)...)
 	if err != nil {
-		return 0, u, fmt.Errorf("%w\n%s", err, out.Bytes()[max(0, out.Len()-4096):])
+		return finishedRun{}, fmt.Errorf("%w\n%s", err, head.head)
 	}
-	match := runLine.FindSubmatch(out.Bytes())
-	if match == nil {
-		return 0, u, errors.New("cic exec does not name its run")
+	if head.run == "" {
+		return finishedRun{}, errors.New("cic exec does not name its run")
 	}
-	took, err := l.duration(string(match[1]))
-	return took, u, err
+	r := finishedRun{usage: u, dir: filepath.Join(l.state, "runs", head.run)}
+	e, err := r.last("run_finished", "")
+	r.took = seconds(e.Seconds)
+	return r, err
 }
 
 var runLine = regexp.MustCompile(`(?m)^Run: (\S+)$`)
 
-// duration reads from its journal how long a run took, from its start to the end
-// of the last clean-up.
-func (l *lab) duration(run string) (time.Duration, error) {
-	journal, err := os.Open(filepath.Join(l.state, "runs", run, "journal.jsonl"))
+// runFinder keeps the id of the run from what cic exec prints.
+type runFinder struct {
+	head []byte
+	run  string
+	// found, if there is one, is called at once.
+	found func(run string)
+}
+
+func (f *runFinder) Write(p []byte) (int, error) {
+	if f.run == "" && len(f.head) < 4096 {
+		f.head = append(f.head, p...)
+		if match := runLine.FindSubmatch(f.head); match != nil {
+			f.run = string(match[1])
+			if f.found != nil {
+				f.found(f.run)
+			}
+		}
+	}
+	return len(p), nil
+}
+
+// event is what the journal says of a run or a job.
+type event struct {
+	Time    time.Time
+	Type    string
+	Job     string
+	Seconds float64
+}
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+
+// last finds the last event of a type, of a job unless that is empty.
+func (r finishedRun) last(kind, job string) (found event, err error) {
+	journal, err := os.Open(filepath.Join(r.dir, "journal.jsonl"))
 	if err != nil {
-		return 0, err
+		return event{}, err
 	}
 	defer journal.Close()
 	for in := json.NewDecoder(bufio.NewReader(journal)); ; {
-		var event struct {
-			Type    string
-			Seconds float64
-		}
-		switch err := in.Decode(&event); {
+		var e event
+		switch err := in.Decode(&e); {
+		case errors.Is(err, io.EOF) && found.Type == "":
+			return event{}, fmt.Errorf("the journal of %s has no %s of %q", r.dir, kind, job)
 		case errors.Is(err, io.EOF):
-			return 0, fmt.Errorf("the journal of run %s has no end", run)
+			return found, nil
 		case err != nil:
-			return 0, err
+			return event{}, err
 		}
-		if event.Type == "run_finished" {
-			return time.Duration(event.Seconds * float64(time.Second)), nil
+		if e.Type == kind && e.Job == job {
+			found = e
 		}
 	}
 }

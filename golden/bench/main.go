@@ -13,7 +13,8 @@
 // only a measurement that could not be made gives exit code 1.
 //
 // Reading order: this file; compile.go, workspace.go, artifact.go and cache.go,
-// which need no containers; jobs.go, which runs pipelines, and lab.go, where they run.
+// which need no containers; path.go, jobs.go, project.go and output.go, which run
+// pipelines; lab.go, where they run, and cpu.go, which counts what that takes.
 package main
 
 import (
@@ -44,9 +45,12 @@ var groups = []struct {
 	{"workspace", measureWorkspace},
 	{"artifact", measureArtifact},
 	{"cache", measureCache},
+	{"path", measurePath},
 	{"graph", measureGraph},
 	{"chain", measureChain},
 	{"fan-out", measureFanOut},
+	{"passing", measurePassing},
+	{"repository", measureRepository},
 	{"memory", measureMemory},
 	{"output", measureOutput},
 }
