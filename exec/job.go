@@ -133,8 +133,10 @@ func (w *worker) main() {
 
 // late reports whether the sandbox can be made only once the job is launched,
 // as what it is made of is known only then, or perhaps none is needed.
-func (w *worker) late() bool {
-	return len(w.job.DotenvFrom) > 0 || w.r.Reuse != nil && unskippable(w.job) == ""
+func (w *worker) late() bool { return w.r.late(w.job) }
+
+func (r *run) late(j *plan.Job) bool {
+	return len(j.DotenvFrom) > 0 || r.Reuse != nil && unskippable(j) == ""
 }
 
 // prepare makes the sandbox, which does not need the workspace's content.

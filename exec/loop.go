@@ -28,7 +28,7 @@ func (r *run) dispatch() {
 			break
 		}
 		// A job that was requeued is offered again.
-		if r.wasDone(i) || r.workers[i] != nil {
+		if r.wasDone(i) || r.workers[i] != nil || r.late(&r.plan.Jobs[i]) {
 			continue
 		}
 		r.spawn(i)

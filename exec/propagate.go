@@ -174,12 +174,11 @@ func (s *Schedule) begin(job int) {
 }
 
 // offer puts a job into the queue of [Schedule.Soon], if it is likely to run, and
-// then at once, as what was prepared for a job that waits would lie idle; and if
-// enough is known to prepare it, which the variables of dotenv reports may change.
+// then at once: what was prepared for a job that waits would lie idle.
 func (s *Schedule) offer(job, ahead int) {
 	n, j := &s.nodes[job], &s.jobs[job]
 	likely := j.When == "on_success" || j.When == "always" || j.When == "manual" && n.played
-	if n.status == StatusCreated && likely && j.ResourceGroup == nil && len(j.DotenvFrom) == 0 {
+	if n.status == StatusCreated && likely && j.ResourceGroup == nil {
 		n.ahead = ahead
 		heap.Push(&s.soon, job)
 	}

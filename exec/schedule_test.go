@@ -256,16 +256,13 @@ func TestScheduleSoonOrder(t *testing.T) {
 		2 Y needs X
 		2 M manual needs A
 		2 R needs A
-		2 V needs A
 		3 C needs B
 		3 D needs C
 		3 N needs M
 		3 S needs R
-		3 W needs V
 		4 E`)
 	group := plan.Literal("one")
 	p.Jobs[5].ResourceGroup = &group
-	p.Jobs[6].DotenvFrom = []string{"A"}
 	s, err := NewSchedule(p)
 	if err != nil {
 		t.Fatal(err)
