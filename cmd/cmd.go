@@ -181,12 +181,20 @@ func flagsFirst(app *cli.App, args []string) ([]string, error) {
 			continue
 		}
 		flags = append(flags, arg)
-		if takesValue(cmd, arg) {
-			if i+1 == len(rest) {
-				return nil, usage("flag %s needs a value", arg)
-			}
-			i++
-			flags = append(flags, rest[i])
+		value, given := "", true
+		if name, after, inline := strings.Cut(arg, "="); inline {
+			arg, value = name, after
+		} else if !takesValue(cmd, arg) {
+			continue
+		} else if i++; i < len(rest) {
+			value = rest[i]
+			flags = append(flags, value)
+		} else {
+			given = false
+		}
+		// No flag has a use for an empty value: it is a variable of the shell that is not set.
+		if !given || value == "" {
+			return nil, usage("flag %s needs a value", arg)
 		}
 	}
 	out = append(out, flags...)

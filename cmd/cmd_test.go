@@ -30,8 +30,15 @@ func TestFlagsFirst(t *testing.T) {
 			t.Errorf("%s\n got %q, %v\nwant %q", test.in, got, err, test.want)
 		}
 	}
-	if _, err := flagsFirst(newApp(nil, nil, nil), []string{"cic", "compile", "-o"}); err == nil {
-		t.Error("a flag without its value is accepted")
+	for _, args := range [][]string{
+		{"cic", "compile", "-o"},
+		{"cic", "compile", "-o", "", "--posix"},
+		{"cic", "exec", "plan", "--report="},
+		{"cic", "exec", "plan", "--resume", ""},
+	} {
+		if _, err := flagsFirst(newApp(nil, nil, nil), args); err == nil || !strings.HasSuffix(err.Error(), " needs a value") {
+			t.Errorf("%q: a flag without its value is accepted, or not named: %v", args, err)
+		}
 	}
 }
 

@@ -67,6 +67,9 @@ func showJob(b *bytes.Buffer, d *plan.Dir, name string) error {
 
 // readPlan reads a plan and prints its warnings.
 func readPlan(c *cli.Context, path string) (*plan.Dir, error) {
+	if path == "" {
+		return nil, usage("the name of the PLAN is empty")
+	}
 	d, err := plan.ReadDir(path)
 	if err != nil {
 		return nil, planError(err)
