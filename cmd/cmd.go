@@ -110,17 +110,24 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 			compileCommand(), execCommand(), runCommand(), showCommand(), diffCommand(),
 			explainKeyCommand(), runsCommand(), logsCommand(), artifactsCommand(), shellCommand(), schemaCommand(), imageCommand(), vendorCommand(), gcCommand(), doctorCommand(), versionCommand(),
 		},
-		Action: func(c *cli.Context) error {
-			if c.Args().Present() {
-				return usage("unknown command %q; cic --help lists them", c.Args().First())
-			}
-			return cli.ShowAppHelp(c)
-		},
+		Action:         unknownCommand,
 		OnUsageError:   usageError,
 		ExitErrHandler: func(*cli.Context, error) {}, // printError does it
 	}
 	settle(app.Commands)
 	return app
+}
+
+// unknownCommand is what a command does that only has others below it: it prints
+// its help, unless it is given something that is none of them.
+func unknownCommand(c *cli.Context) error {
+	switch {
+	case c.Args().Present():
+		return usage("unknown command %q; %s --help lists them", c.Args().First(), c.Command.HelpName)
+	case c.Command.Name != c.App.Name:
+		return cli.ShowSubcommandHelp(c)
+	}
+	return cli.ShowAppHelp(c)
 }
 
 // usageError keeps urfave/cli from printing the whole help at a mistyped flag.
@@ -132,6 +139,9 @@ func usageError(c *cli.Context, err error, _ bool) error {
 func settle(commands []*cli.Command) {
 	for _, c := range commands {
 		c.OnUsageError, c.HideHelpCommand = usageError, true
+		if len(c.Subcommands) > 0 {
+			c.Action = unknownCommand
+		}
 		if action := c.Action; action != nil {
 			c.Action = func(c *cli.Context) error { return systemByDefault(action(c)) }
 		}

@@ -21,7 +21,13 @@ import (
 func runtimeFlags() []cli.Flag {
 	return []cli.Flag{
 		addressFlag(),
-		&cli.DurationFlag{Name: "idle", Value: 10 * time.Minute, EnvVars: []string{"CIC_IDLE"}, Usage: "keep the containerd in cic ready for the next run for this `DURATION`; 0: end it with this one"},
+		&cli.DurationFlag{Name: "idle", Value: 10 * time.Minute, EnvVars: []string{"CIC_IDLE"}, Usage: "keep the containerd in cic ready for the next run for this `DURATION`; 0: end it with this one",
+			Action: func(_ *cli.Context, d time.Duration) error {
+				if d < 0 {
+					return usage("--idle is at least 0, not %s", d)
+				}
+				return nil
+			}},
 		&cli.StringSliceFlag{Name: "image", Usage: "map images, `PATTERN=TARGET`; TARGET is a reference, oci:PATH, docker-archive:FILE, rootfs:DIR or host"},
 		stateFlag(),
 	}
