@@ -101,7 +101,7 @@ func (r *RunDir) setAside(id string, attempt int) error {
 		return err
 	}
 	for _, e := range entries {
-		if rest, ok := strings.CutPrefix(e.Name(), id+logMark+"service-"); ok {
+		if rest, ok := strings.CutPrefix(e.Name(), id+serviceMark); ok {
 			moves = append(moves, [2]string{filepath.Join(logs, e.Name()), filepath.Join(logs, id+mark+"-service-"+rest)})
 		}
 	}

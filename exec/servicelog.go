@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-
-	"github.com/cic-ci/cic/plan"
 )
 
 // serviceTail is how many lines of a service's output are shown when there is
@@ -31,11 +29,11 @@ type serviceLog struct {
 	tail []string
 }
 
-// openServiceLog makes the log's file. A later attempt of the job adds to it.
+// openServiceLog makes the log's file.
 func (w *worker) openServiceLog(l *serviceLog) error {
 	disk := io.Discard
 	if w.r.RunDir != nil {
-		l.path = w.r.RunDir.LogPath(w.id + "@" + plan.FileName(l.name)) // no job's name holds an @
+		l.path = w.r.RunDir.serviceLogPath(w.id, l.name)
 		var err error
 		if l.file, err = os.OpenFile(l.path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err != nil {
 			return err

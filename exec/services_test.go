@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -189,7 +190,7 @@ func TestServiceLogs(t *testing.T) {
 			}
 			h := newHarness(t, w)
 			res := h.run(t, t.Context(), p)
-			path := h.RunDir.LogPath("a@db")
+			path := filepath.Join(h.RunDir.Dir, logsName, (&Record{}).ServiceLogFile("a", "db"))
 			got := notes(h.events)
 			for i := range got {
 				got[i] = strings.ReplaceAll(got[i], path, "LOG")
@@ -205,6 +206,34 @@ func TestServiceLogs(t *testing.T) {
 				t.Errorf("%q", w.history)
 			}
 		})
+	}
+}
+
+// Each attempt has services' logs of its own, and those of the last are found by
+// the service's name.
+func TestServiceLogsOfAttempts(t *testing.T) {
+	p := withServices(t, service("docker.io/library/db:1"))
+	p.Jobs[0].Retry = &plan.Retry{Max: 1}
+	attempt := 0
+	w := &world{
+		services: map[string]func(context.Context, []Service, func(int, string)) error{
+			"a": func(_ context.Context, services []Service, _ func(int, string)) error {
+				attempt++
+				_, err := fmt.Fprintf(services[0].Output, "attempt %d\n", attempt)
+				return err
+			},
+		},
+		script: programs{"a": codes(1, 0)},
+	}
+	h := newHarness(t, w)
+	h.run(t, t.Context(), p)
+	for name, want := range map[string]string{
+		(&Record{}).ServiceLogFile("a", "db"): "attempt 2\n",
+		"a@attempt-1-service-db.log":          "attempt 1\n",
+	} {
+		if text, err := os.ReadFile(filepath.Join(h.RunDir.Dir, logsName, name)); err != nil || string(text) != want {
+			t.Errorf("%s holds %q, %v", name, text, err)
+		}
 	}
 }
 

@@ -50,6 +50,8 @@ const (
 	logSuffix   = ".log"
 	// logMark follows a job's id in the names of its further logs; it is in no id.
 	logMark = "@"
+	// serviceMark begins what follows it in the names of services' logs.
+	serviceMark = logMark + "service-"
 
 	artifactsName = "artifacts"
 	reportsName   = "reports"
@@ -134,7 +136,11 @@ func attemptLogName(id string, attempt int) string {
 
 // serviceLogName is the log of a job's service by its first name.
 func serviceLogName(id, service string) string {
-	return id + logMark + "service-" + plan.FileName(service) + logSuffix
+	return id + serviceMark + plan.FileName(service) + logSuffix
+}
+
+func (r *RunDir) serviceLogPath(id, service string) string {
+	return filepath.Join(r.Dir, logsName, serviceLogName(id, service))
 }
 
 // ArtifactsDir is the directory of what a job left.
