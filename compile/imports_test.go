@@ -33,7 +33,7 @@ var layering = map[string][]string{
 	// The sweep unmounts what a dead run left.
 	"exec/containerd":        {"exec", "exec/containerd/server", "exec/network", "exec/workspace", "plan"},
 	"exec/containerd/server": {},
-	"exec/doctor":            {"exec", "exec/containerd", "exec/workspace"},
+	"exec/doctor":            {"exec", "exec/containerd", "exec/network", "exec/workspace"},
 	"cmd/schema":             {"exec", "plan"},
 	"exec/report":            {"exec", "plan"},
 	"cmd/vendoring":          {"compile/resolve"},

@@ -4,6 +4,7 @@ package doctor
 
 import (
 	"errors"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/cic-ci/cic/exec"
+	"github.com/cic-ci/cic/exec/network"
 )
 
 func TestJudgements(t *testing.T) {
@@ -32,6 +34,9 @@ func TestJudgements(t *testing.T) {
 		{judgeVersion("oci-runtime", "runc", "1.1.5", "/x/runc"), Warn, "CVE-2024-21626"},
 		{judgeVersion("oci-runtime", "runc", "1.4.0", "/x/runc"), OK, "runc 1.4.0, /x/runc"},
 		{judgeVersion("containerd", "containerd", "devel", "in cic"), Warn, `unknown version "devel"`},
+		{judgeNetwork(nil, errors.New("no nf_tables")), Warn, "no network of their own: no nf_tables"},
+		{judgeNetwork(&network.Findings{Resolver: network.ErrNoResolver, Forwards: true}, nil), Warn, "only loopback"},
+		{judgeNetwork(&network.Findings{Pool: netip.MustParsePrefix("10.1.0.0/16"), Strict: []string{"filter FORWARD"}}, nil), OK, "10.1.0.0/16; a run puts rules for its link into filter FORWARD"},
 		{judgeFileSystem(unix.EXT4_SUPER_MAGIC, false), OK, "ext4"},
 		{judgeFileSystem(unix.EXT4_SUPER_MAGIC, true), Fail, "noexec"},
 		{judgeFileSystem(unix.NFS_SUPER_MAGIC, false), Warn, "nfs"},

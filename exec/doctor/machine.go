@@ -15,12 +15,13 @@ import (
 
 	"github.com/cic-ci/cic/exec"
 	"github.com/cic-ci/cic/exec/containerd"
+	"github.com/cic-ci/cic/exec/network"
 )
 
 // Run makes all checks, in a fixed order.
 func Run(ctx context.Context, cfg Config) []Check {
 	checks := []Check{kernel(), root()}
-	checks = append(checks, cgroups(), userNamespaces(), seccomp())
+	checks = append(checks, cgroups(), userNamespaces(), seccomp(), judgeNetwork(network.Examine()))
 	checks = append(checks, runtimes(ctx, cfg)...)
 	return append(checks, state(cfg.StateDir)...)
 }
@@ -53,6 +54,25 @@ func judgeKernel(release string) Check {
 		return Check{"kernel", OK, "Linux " + release + "; from 6.7 on a workspace can have more layers", ""}
 	}
 	return Check{"kernel", OK, "Linux " + release, ""}
+}
+
+// judgeNetwork is about --network bridge, the default; jobs run without it too.
+func judgeNetwork(found *network.Findings, err error) Check {
+	const name = "network"
+	if err != nil {
+		return Check{name, Warn, "jobs can have no network of their own: " + err.Error(), "load nf_tables and veth, or use --network host"}
+	}
+	text := fmt.Sprintf("jobs get addresses from %s", found.Pool)
+	if len(found.Strict) > 0 {
+		text += "; a run puts rules for its link into " + strings.Join(found.Strict, ", ") + ", which end the way of forwarded packets"
+	}
+	switch {
+	case found.Resolver != nil:
+		return Check{name, Warn, text + "; " + found.Resolver.Error(), "name a server in /etc/resolv.conf that is not on the loopback, or use --network host"}
+	case !found.Forwards:
+		return Check{name, OK, text + "; the first run switches net.ipv4.ip_forward on", ""}
+	}
+	return Check{name, OK, text, ""}
 }
 
 func root() Check {
