@@ -112,6 +112,37 @@ func (l *lowering) service(e *expander, j *pipeline.Job, s *pipeline.Service) pl
 	return service
 }
 
+// checkTwins warns of a service of the image of an earlier one, whatever the tag,
+// without an alias: all its host names are taken, and it is not started
+// (specification 22). Names known only at run time are left to the executor.
+func (l *lowering) checkTwins(j *pipeline.Job, services []plan.Service) {
+	first := map[string]syntax.Pos{}
+	for i := range services {
+		if services[i].Name.Template {
+			continue
+		}
+		ref, err := reference.ParseNormalizedNamed(services[i].Name.Value)
+		if err != nil {
+			continue // which has been reported
+		}
+		name := j.Services[i].Name
+		earlier, twin := first[ref.Name()]
+		if !twin {
+			first[ref.Name()] = name.Pos
+			continue
+		}
+		if len(services[i].Alias) > 0 {
+			continue
+		}
+		l.diags.report(&syntax.Error{
+			Severity: syntax.SeverityWarning, Code: codeTwinService, Pos: name.Pos, Len: utf8.RuneCountInString(name.Value), Job: j.Name,
+			Msg:   fmt.Sprintf("service %q is not started: an earlier service has its host name", name.Value),
+			Notes: []syntax.Note{{Pos: earlier, Msg: "this one"}},
+			Help:  "give it a name of its own: alias",
+		})
+	}
+}
+
 // words expands the words of a service's command, of which each must be known now.
 func (l *lowering) words(e *expander, j *pipeline.Job, s *pipeline.Service, keyword string, words []string) []string {
 	if words == nil {

@@ -176,6 +176,7 @@ func (l *lowering) texts(out *plan.Job, j *pipeline.Job, predefined *plan.Variab
 	for i := range j.Services {
 		out.Services = append(out.Services, l.service(e, j, &j.Services[i]))
 	}
+	l.checkTwins(j, out.Services)
 	out.Environment = env.lower(e)
 	out.ResourceGroup = l.resourceGroup(e, j)
 	out.Artifacts = l.artifacts(e, j)

@@ -21,7 +21,7 @@ const leftoversPatience = 30 * time.Second
 var runLine = regexp.MustCompile(`(?m)^Run: +([0-9a-z-]+)$`)
 
 // nothingLeft checks that nothing is left of the runs that were printed last: no
-// mount, process, control group or working directory, and, of the containerd
+// mount, process, control group, network link or working directory, and, of the containerd
 // that the command containerd started, no container, task, lease or snapshot:
 //
 //	nothing left
@@ -88,6 +88,13 @@ func leftovers(ts *testscript.TestScript, run string) (left []string) {
 		found, err := filepath.Glob(pattern)
 		ts.Check(err)
 		left = append(left, found...)
+	}
+	links, err := filepath.Glob("/sys/class/net/cic*/ifalias")
+	ts.Check(err)
+	for _, file := range links {
+		if alias, err := os.ReadFile(file); err == nil && strings.TrimSpace(string(alias)) == "cic run "+run {
+			left = append(left, "link: "+file)
+		}
 	}
 	return left
 }
