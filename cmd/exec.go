@@ -149,60 +149,67 @@ type request struct {
 
 // execute runs a plan and prints the run.
 func execute(c *cli.Context, p *project, dir *exec.RunDir, r request) error {
-	pl, scripts, names := r.plan, r.scripts, r.names
-	granted, err := resolveGrants(c, pl)
+	e, err := prepare(c, p, dir, &r)
 	if err != nil {
 		return err
+	}
+	shown, err := openViews(c, e.Secrets.Masker())
+	if err != nil {
+		return err
+	}
+	e.Observer, e.Ask = shown.Observe, shown.asking(e.Ask)
+	ctx, kill, stop := onSignals(c.Context, c.App.ErrWriter)
+	defer stop()
+	e.Kill = kill
+	var result *exec.Result
+	if dir == nil {
+		e.Runtime, e.Workspaces, e.Jobs = exec.DryRun{}, exec.DryRun{}, 1
+		result, err = e.Run(ctx, r.plan, r.scripts)
+	} else {
+		result, err = executeInContainers(ctx, c, p, e, r.plan, r.scripts)
+	}
+	select {
+	case <-kill: // the views may still be at work
+	default:
+		if reportErr := shown.close(c, r.plan, dir, result); reportErr != nil {
+			err = errors.Join(err, reportErr)
+		}
+	}
+	return outcome(ctx, dir, result, err)
+}
+
+// prepare does what comes before containerd is started: it reads what the flags
+// give, narrows the plan of r to the jobs that are to run, keeps it in the run's
+// directory, and refuses what policy forbids.
+func prepare(c *cli.Context, p *project, dir *exec.RunDir, r *request) (*exec.Executor, error) {
+	granted, err := resolveGrants(c, r.plan)
+	if err != nil {
+		return nil, err
 	}
 	limits, err := jobLimits(c)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	given, err := secrets(c, pl, scripts)
+	given, err := secrets(c, r.plan, r.scripts)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if len(names) > 0 {
-		if pl, err = exec.Select(pl, names); err != nil {
-			return usage("%v", err)
-		}
-	}
-	var done *exec.Earlier
-	if r.resume != nil {
-		if done, pl, err = earlier(c, r.resume, pl); err != nil {
-			return err
-		}
-	}
-	if r.plan = pl; dir != nil {
-		if err := errors.Join(keepPlan(dir, &r), recordLaunch(c, p, dir)); err != nil {
-			return err
-		}
-		scripts = r.scripts
-	}
-	// Before containerd is started.
-	if err := exec.CheckPolicy(pl, granted); err != nil {
-		return execError(err)
+	done, err := narrow(c, r)
+	if err != nil {
+		return nil, err
 	}
 	if dir != nil {
-		if err := given.Check(pl); err != nil {
-			return execError(err)
+		if err := errors.Join(keepPlan(dir, r), recordLaunch(c, p, dir)); err != nil {
+			return nil, err
 		}
 	}
-	manual, err := manualJobs(c, pl, names)
+	if err := exec.CheckPolicy(r.plan, granted); err != nil {
+		return nil, execError(err)
+	}
+	manual, err := manualJobs(c, r.plan, r.names)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	var ask func(context.Context, exec.Question) (bool, error)
-	if dir != nil {
-		ask = asker(c)
-	}
-	shown, err := openViews(c, given.Masker())
-	if err != nil {
-		return err
-	}
-	ask = shown.asking(ask)
-	ctx, kill, stop := onSignals(c.Context, c.App.ErrWriter)
-	defer stop()
 	e := &exec.Executor{
 		Now:        time.Now,
 		Jobs:       c.Int("jobs"),
@@ -211,33 +218,39 @@ func execute(c *cli.Context, p *project, dir *exec.RunDir, r request) error {
 		Limits:     limits,
 		Secrets:    given,
 		RunDir:     dir,
-		Kill:       kill,
-		Observer:   shown.Observe,
 		Resume:     done,
 		Manual:     manual,
-		Ask:        ask,
 		NoDelay:    c.Bool("no-delay") || dir == nil,
 		Timeout:    c.Duration("timeout"),
 		Project:    p.dir,
 		KeepFailed: c.Bool("keep-failed"),
 	}
-	var result *exec.Result
 	if dir == nil {
-		e.Runtime, e.Workspaces, e.Jobs = exec.DryRun{}, exec.DryRun{}, 1
-		result, err = e.Run(ctx, pl, scripts)
-	} else {
-		if e.Reuse, err = reuse(c, p); err != nil {
-			return err
-		}
-		result, err = executeInContainers(ctx, c, p, e, pl, scripts)
+		return e, nil
 	}
-	select {
-	case <-kill: // the views may still be at work
-	default:
-		if reportErr := shown.close(c, pl, dir, result); reportErr != nil {
-			err = errors.Join(err, reportErr)
+	if err := given.Check(r.plan); err != nil {
+		return nil, execError(err)
+	}
+	e.Ask = asker(c)
+	e.Reuse, err = reuse(c, p)
+	return e, err
+}
+
+// narrow leaves in the plan of r the jobs that are named, or are to be done again.
+func narrow(c *cli.Context, r *request) (done *exec.Earlier, err error) {
+	if len(r.names) > 0 {
+		if r.plan, err = exec.Select(r.plan, r.names); err != nil {
+			return nil, usage("%v", err)
 		}
 	}
+	if r.resume != nil {
+		done, r.plan, err = earlier(c, r.resume, r.plan)
+	}
+	return done, err
+}
+
+// outcome is what a run that is over ends the command with.
+func outcome(ctx context.Context, dir *exec.RunDir, result *exec.Result, err error) error {
 	if code, ok := signalCode(ctx, result, err); ok {
 		return &exitError{code: code, err: unlessCanceled(err)}
 	}
