@@ -4,19 +4,20 @@ import (
 	"fmt"
 	"sync"
 	"time"
+	"unsafe"
 )
 
 const (
 	// pumpBytes bounds the output that waits for a slow observer.
-	pumpBytes = 4 << 20
+	pumpBytes = 2 << 20
 	// pumpStep is how much of it is handled before room is made for more.
 	pumpStep = 64 << 10
 	// pumpPatience is how long a job waits for an observer that does not move, such
 	// as a terminal that is stopped; after that its lines are dropped until the
 	// observer has caught up. The log file holds them all.
 	pumpPatience = time.Second
-	// eventOverhead is added to the size of each line, for lines that are empty.
-	eventOverhead = 256
+	// eventOverhead is added to the size of each line: what holds it is often larger.
+	eventOverhead = int(unsafe.Sizeof(Event{}))
 )
 
 // pump hands events to one handler, in order, in a goroutine of its own, so
