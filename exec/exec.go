@@ -13,7 +13,6 @@ import (
 	"io"
 	"time"
 
-	"github.com/cic-ci/cic/exec/mask"
 	"github.com/cic-ci/cic/exec/workspace"
 	"github.com/cic-ci/cic/plan"
 )
@@ -84,8 +83,6 @@ type Spec struct {
 	// Secrets are those that the job may have. Nothing of their values may be
 	// written to a disk, or be seen in a process's arguments.
 	Secrets []Secret
-	// Masker masks what the runtime writes to logs itself, such as Service.Log.
-	Masker *mask.Masker
 	// Limits are the job's, with the executor's defaults; zero means none.
 	Limits plan.Resources
 	// Granted is what the plan asks for and the command line granted.

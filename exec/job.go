@@ -177,7 +177,6 @@ func (w *worker) prepare() error {
 		Secrets:  w.r.Secrets.of(w.job),
 		Limits:   w.limits(),
 		Granted:  w.granted(),
-		Masker:   w.r.Secrets.Masker(),
 	})
 	if err == nil {
 		w.limitDisk(w.limits().Disk)

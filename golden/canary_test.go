@@ -27,6 +27,7 @@ use:
   stage: use
   secrets:
     CANARY_FILE: {vault: a/b}
+  services: [{name: "alpine:latest", alias: printer, command: [sh, -c, "while true; do nc -l -p 7000; done"]}]
   script:
     - set -x
     - echo "env $CANARY"
@@ -38,6 +39,7 @@ use:
     - for i in $(seq ${#CANARY}); do printf %s "$CANARY" | cut -c "$i" | tr -d '\n'; done; echo
     - echo "$CANARY" >&2
     - ls "/nowhere/$CANARY" || true
+    - until echo "$CANARY" | nc printer 7000; do sleep 0.1; done
     - echo "waiting"
     - while [ ! -e go ]; do sleep 0.1; done
     - echo "$CANARY" > artifact.txt
@@ -131,7 +133,7 @@ func TestCanary(t *testing.T) {
 	if look.owned == 0 {
 		t.Error("not even the artifact holds the secret: nothing was tested")
 	}
-	for _, want := range []string{"[use] env [MASKED]", "[use] after [MASKED]", "[later] [MASKED]"} {
+	for _, want := range []string{"[use] env [MASKED]", "[use] after [MASKED]", "[later] [MASKED]", "printer | [MASKED]"} {
 		if !strings.Contains(printed(), want) {
 			t.Errorf("%q is not printed:\n%s", want, printed())
 		}
