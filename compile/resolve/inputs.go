@@ -247,9 +247,7 @@ func sameValue(a, b *syntax.Node) bool { return a.Kind == b.Kind && inputText(a)
 // file, or the command line, passes; at is where it does so.
 func (l *loader) values(inputs []*input, given *syntax.Node, at place) map[string]*syntax.Node {
 	values := make(map[string]*syntax.Node, len(inputs))
-	names := make([]string, len(inputs))
-	for i, in := range inputs {
-		names[i] = in.name.Value
+	for _, in := range inputs {
 		v := given.Get(in.name.Value)
 		if v != nil && at.texts {
 			v = l.fromText(in, v)
@@ -269,11 +267,9 @@ func (l *loader) values(inputs []*input, given *syntax.Node, at place) map[strin
 	}
 	if given != nil {
 		for _, p := range given.Pairs {
-			if !slices.Contains(names, p.Key.Value) {
+			if values[p.Key.Value] == nil { // by now, each declared one has a value
 				e := l.fail(CodeInput, p.Key, "%s has no input %q", at.file, p.Key.Value)
-				if s := syntax.Suggest(p.Key.Value, names); s != "" {
-					e.Help = fmt.Sprintf("did you mean %q?", s)
-				}
+				l.suggest(e, p.Key.Value, func() []string { return slices.Sorted(maps.Keys(values)) })
 			}
 		}
 	}

@@ -80,3 +80,32 @@ func TestHeaderIncludesOfAnotherProject(t *testing.T) {
 		t.Error(got, errs)
 	}
 }
+
+// A long value in many places, or doubled from file to file, is refused before it
+// is made.
+func TestInputsAreBounded(t *testing.T) {
+	long := strings.Repeat("x", 1<<16)
+	const block = "$[[ inputs.a ]]"
+	many := `"` + strings.Repeat(block, 1<<15) + `"`
+	archive := "-- main.yml --\nspec: {inputs: {a: {default: " + long + "}}}\n---\n"
+	for _, test := range []struct{ name, files, file string }{
+		{"in one text", archive + "x: {s: [" + many + "]}\n", "main.yml"},
+		{"each a text of its own", archive + "x: {s: [" + strings.Repeat(`"`+block+`",`, 1<<15) + "]}\n", "main.yml"},
+		{"shortened", archive + "x: {s: [" + strings.Repeat(`"$[[ inputs.a | truncate(0, 1) ]]",`, 1<<14) + "]}\n", "main.yml"},
+		{"lists", strings.Replace(archive, "{default: ", "{type: array, default: [", 1) + "x: {s: [" + many + "]}\n", "main.yml"},
+		{"from file to file", "-- main.yml --\ninclude: {local: 1.yml, inputs: {a: " + long[:1000] + "}}\n" +
+			"-- 1.yml --\nspec: {inputs: {a: }}\n---\ninclude: {local: 2.yml, inputs: {a: " + many[:1+len(block)*1000] + "\"}}\n" +
+			"-- 2.yml --\nspec: {inputs: {a: }}\n---\nx: {s: " + many + "}\n", "2.yml"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if test.name == "lists" {
+				test.files = strings.Replace(test.files, long+"}}}", long+"]}}}", 1)
+			}
+			_, errs := resolveFiles(t, test.files, Options{})
+			if len(errs) != 1 || !strings.HasPrefix(errs[0], test.file) ||
+				!strings.Contains(errs[0], "CIC2022 the inputs of the pipeline are longer than 32 MiB once they are filled in") {
+				t.Errorf("%.500q", errs)
+			}
+		})
+	}
+}

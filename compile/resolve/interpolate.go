@@ -2,6 +2,7 @@ package resolve
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -16,6 +17,10 @@ const (
 	maxBlockLength    = 1 << 10
 	maxBlockText      = 1 << 20
 )
+
+// MaxFilled is how many bytes of values may be filled in for inputs in all files
+// of a pipeline: each value may be long, and stand in many places.
+const MaxFilled = 32 << 20
 
 // block is an interpolation: $[[ inputs.NAME | function ]].
 var block = regexp.MustCompile(`\$\[\[(.*?)\]\]`)
@@ -121,8 +126,12 @@ func (ip *interpolator) scalar(n *syntax.Node) *syntax.Node {
 		if !ok {
 			return whole
 		}
+		text := inputText(value)
+		if !value.IsScalar() && !ip.filled(n, len(text)) {
+			return whole
+		}
 		changed = true
-		return inputText(value)
+		return text
 	})
 	if !changed {
 		return n
@@ -133,6 +142,9 @@ func (ip *interpolator) scalar(n *syntax.Node) *syntax.Node {
 // block evaluates the inside of one block. It is false after an error, and for
 // what a later pass fills in: matrix values in needs (specification, section 8.3).
 func (ip *interpolator) block(n *syntax.Node, inside string) (*syntax.Node, bool) {
+	if ip.l.filled > MaxFilled { // that is reported
+		return nil, false
+	}
 	if len(inside) > maxBlockLength {
 		ip.l.fail(CodeInterpolation, n, "the inside of $[[ ]] has at most %d bytes", maxBlockLength)
 		return nil, false
@@ -150,18 +162,14 @@ func (ip *interpolator) block(n *syntax.Node, inside string) (*syntax.Node, bool
 	value := ip.values[name]
 	if value == nil {
 		e := ip.l.fail(CodeInterpolation, n, "input %q is not declared in this file", name)
-		var names []string
-		for declared := range ip.values {
-			names = append(names, declared)
-		}
-		slices.Sort(names)
-		if s := syntax.Suggest(name, names); s != "" {
-			e.Help = fmt.Sprintf("did you mean %q?", s)
-		}
+		ip.l.suggest(e, name, func() []string { return slices.Sorted(maps.Keys(ip.values)) })
 		return nil, false
 	}
 	if len(parts)-1 > maxBlockFunctions {
 		ip.l.fail(CodeInterpolation, n, "a block has at most %d functions", maxBlockFunctions)
+		return nil, false
+	}
+	if !ip.filled(n, len(value.Value)) {
 		return nil, false
 	}
 	for _, call := range parts[1:] {
@@ -175,8 +183,21 @@ func (ip *interpolator) block(n *syntax.Node, inside string) (*syntax.Node, bool
 			return nil, false
 		}
 		value = n.WithText(text)
+		if !ip.filled(n, len(text)) {
+			return nil, false
+		}
 	}
 	return value, true
+}
+
+// filled counts what is filled in, and reports whether it may be.
+func (ip *interpolator) filled(n *syntax.Node, bytes int) bool {
+	before := ip.l.filled
+	ip.l.filled += bytes
+	if before <= MaxFilled && ip.l.filled > MaxFilled {
+		ip.l.fail(CodeInterpolation, n, "the inputs of the pipeline are longer than %d MiB once they are filled in", MaxFilled>>20)
+	}
+	return ip.l.filled <= MaxFilled
 }
 
 // truncateCall is a call of truncate with offset and length.

@@ -66,6 +66,8 @@ type loader struct {
 	path  []place
 	count int
 	full  bool // the bound is reported
+	// filled is the number of bytes that were filled in for inputs.
+	filled int
 }
 
 // place is a file that is included, and where that is written.
@@ -181,7 +183,16 @@ func (l *loader) add(e *syntax.Error) *syntax.Error {
 // unknownKey reports a key that a mapping cannot have.
 func (l *loader) unknownKey(key *syntax.Node, where string, known ...string) {
 	e := l.fail(CodeUnknownKey, key, "%s has no key %q", where, key.Value)
-	if s := syntax.Suggest(key.Value, known); s != "" {
+	l.suggest(e, key.Value, func() []string { return known })
+}
+
+// suggest adds what was probably meant, unless there are so many diagnostics that
+// nobody would read it.
+func (l *loader) suggest(e *syntax.Error, name string, known func() []string) {
+	if len(l.errs) > maxSuggestions {
+		return
+	}
+	if s := syntax.Suggest(name, known()); s != "" {
 		e.Help = fmt.Sprintf("did you mean %q?", s)
 	}
 }
