@@ -271,6 +271,8 @@ func TestIncludeDiagnostics(t *testing.T) {
 		{"no glob match", "-- main.yml --\ninclude: ci/*.yml\na: {x: 1}\n", []string{`main.yml:1:10 CIC2023 no file of the project matches "ci/*.yml": nothing is included`}},
 		{"error inside", "-- main.yml --\ninclude: a.yml\n-- a.yml --\na: {x: [}\n", []string{
 			`a.yml:1:9 CIC1007 unexpected "}" | main.yml:1:10 included here`}},
+		{"error in a file included twice", "-- main.yml --\ninclude: [a.yml, a.yml]\n-- a.yml --\na: {x: 1, x: 2}\n", []string{
+			`a.yml:1:11 CIC1017 the key "x" is defined twice; the last value counts | a.yml:1:5 first defined here | main.yml:1:11 included here`}},
 		{"empty file", "-- main.yml --\ninclude: a.yml\n-- a.yml --\n# nothing\n", nil},
 		{"remote", "-- main.yml --\ninclude: https://x.example/a.yml\n", []string{
 			`main.yml:1:10 CIC2018 remote https://x.example/a.yml is not in the project, and there is no copy of it (fetch copies with: cic vendor --allow-remote-include; or go on without it: --stub-includes)`}},

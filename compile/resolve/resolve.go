@@ -7,7 +7,11 @@
 // [Options].
 package resolve
 
-import "github.com/cic-ci/cic/compile/syntax"
+import (
+	"slices"
+
+	"github.com/cic-ci/cic/compile/syntax"
+)
 
 // Result is a resolved pipeline.
 type Result struct {
@@ -27,6 +31,7 @@ func Resolve(name string, data []byte, o Options) (*Result, syntax.ErrorList) {
 	l.path = []place{top}
 	root := l.load(name, data, top)
 	l.path = nil
+	l.errs = distinct(l.errs)
 	r := &Result{Root: root, Sources: l.sources}
 	if root == nil || l.errs.HasErrors() {
 		return r, l.errs
@@ -37,4 +42,19 @@ func Resolve(name string, data []byte, o Options) (*Result, syntax.ErrorList) {
 		r.Root = references(r.Root, &l.errs)
 	}
 	return r, l.errs
+}
+
+// distinct drops diagnostics that are repeated because a file is included twice.
+func distinct(list syntax.ErrorList) syntax.ErrorList {
+	type fault struct {
+		pos       syntax.Pos
+		code, msg string
+	}
+	seen := make(map[fault]bool, len(list))
+	return slices.DeleteFunc(list, func(e *syntax.Error) bool {
+		f := fault{e.Pos, e.Code, e.Msg}
+		again := seen[f] && e.Pos.IsValid()
+		seen[f] = true
+		return again
+	})
 }
