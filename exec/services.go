@@ -11,13 +11,8 @@ import (
 	"github.com/cic-ci/cic/plan"
 )
 
-const (
-	// buildName is the job's own host name for its services, as on GitLab with a
-	// network for each build.
-	buildName = "build"
-	// debugServices is the variable that shows what services print while they run.
-	debugServices = "CI_DEBUG_SERVICES"
-)
+// debugServices is the variable that shows what services print while they run.
+const debugServices = "CI_DEBUG_SERVICES"
 
 // reservedNames no service can have: they are those of the machine itself.
 var reservedNames = []string{"localhost", "ip6-localhost", "ip6-loopback"}

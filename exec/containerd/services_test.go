@@ -144,6 +144,28 @@ func TestServicesOfSecondProgram(t *testing.T) {
 	}
 }
 
+// A job that was granted the machine's network reaches its services, which are
+// not in it.
+func TestServicesOfGrantedJob(t *testing.T) {
+	r := open(t, nil)
+	spec := job{}.spec(t)
+	spec.Granted.HostNetwork = true
+	spec.Services = []exec.Service{serviceOf("one")}
+	s, err := r.Setup(t.Context(), spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.Start(t.Context(), func(_ int, text string) { t.Error(text) }); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	code, err := s.Run(t.Context(), program(ask+"ask one; ls /sys/class/net"), &out)
+	if err != nil || code != 0 || !strings.HasPrefix(out.String(), "one\n") || !strings.Contains(out.String(), "cic") {
+		t.Errorf("%d, %v, %s", code, err, out.String())
+	}
+}
+
 // What is not ready, or ends, is a note, and the job runs.
 func TestServiceTrouble(t *testing.T) {
 	r := open(t, func(c *Config) { c.ServiceTimeout = 200 * time.Millisecond })
