@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/cic-ci/cic/exec/workspace"
@@ -23,7 +24,10 @@ type worker struct {
 	// start brings the word to go; closed without it, the job is dismissed.
 	start    chan launch
 	launched bool // or dismissed; belongs to the loop
-	attempt  int  // counts from 1
+	// begin is closed when the job may be prepared, tidy when what it leaves may be removed.
+	begin, tidy chan struct{}
+	ready       atomic.Bool // prepared
+	attempt     int         // counts from 1
 	// ctx ends when the job is to end, alone or with the run.
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -74,7 +78,7 @@ type launch struct {
 func jobID(j *plan.Job) string { return JobID(j.Name) }
 
 func newWorker(r *run, i int) *worker {
-	w := &worker{r: r, index: i, job: &r.plan.Jobs[i], start: make(chan launch, 1), attempt: len(r.attempts[i]) + 1}
+	w := &worker{r: r, index: i, job: &r.plan.Jobs[i], start: make(chan launch, 1), begin: make(chan struct{}), tidy: make(chan struct{}), attempt: len(r.attempts[i]) + 1}
 	w.id = jobID(w.job)
 	w.vars = runtimeVariables(r.Variables, r.number(), i, w.attempt, r.started)
 	if len(w.job.DotenvFrom) == 0 {
@@ -105,10 +109,20 @@ func (w *worker) main() {
 	defer w.cancel(nil)
 	var setupErr error
 	var recorded <-chan error
-	if !w.late() {
+	var l launch
+	var ok, told bool
+	select {
+	case <-w.begin:
+	case l, ok = <-w.start:
+		told = true
+	}
+	if !w.late() && (ok || !told) {
 		setupErr = guard(w.prepare)
 	}
-	l, ok := <-w.start
+	w.ready.Store(w.box != nil)
+	if !told {
+		l, ok = <-w.start
+	}
 	if ok {
 		res := &JobResult{}
 		err := guard(func() error { return w.perform(l, res, setupErr) })
@@ -120,6 +134,10 @@ func (w *worker) main() {
 		w.r.Secrets.hide(res)
 		recorded = w.recordOutputs(res)
 		w.r.messages <- message{job: w.index, result: res, left: w.left, crash: isPanic(err) || isPanic(setupErr)}
+		select {
+		case <-w.tidy:
+		case <-w.r.hard.Done():
+		}
 	}
 	err := guard(w.cleanup)
 	if recorded != nil {

@@ -5,23 +5,39 @@ import (
 	"errors"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/cic-ci/cic/plan"
 )
 
+// startTime is about how long a process takes to start in a container that is
+// there, on a busy machine.
+const startTime = 40 * time.Millisecond
+
 // dispatch starts jobs, and prepares those that come next, within the bound.
 // What closes down does not count against it, so that the jobs behind need not
 // wait for slow deletes, but workers of all kinds are bounded too.
+//
+// Where a job starts that was prepared in time, what can wait does, until the job
+// has begun: making and removing containers would cost it several times as long.
 func (r *run) dispatch() {
+	release := func(c chan struct{}) { close(c) }
 	for r.sched.Running() < r.Jobs && r.live < 2*r.Jobs {
 		i, ok := r.sched.Next()
 		if !ok {
 			break
 		}
+		if w := r.workers[i]; w != nil && w.ready.Load() {
+			release = func(c chan struct{}) { time.AfterFunc(startTime, func() { close(c) }) }
+		}
 		if !r.finishAdopted(i) {
 			r.launch(i)
 		}
 	}
+	for _, w := range r.untidy {
+		release(w.tidy)
+	}
+	r.untidy = nil
 	for r.stopped == "" && r.sched.Running()+r.prepared < r.Jobs && r.live < 2*r.Jobs {
 		i, ok := r.sched.Soon()
 		if !ok {
@@ -31,18 +47,19 @@ func (r *run) dispatch() {
 		if r.wasDone(i) || r.workers[i] != nil || r.late(&r.plan.Jobs[i]) {
 			continue
 		}
-		r.spawn(i)
+		release(r.spawn(i).begin)
 		r.prepared++
 	}
 }
 
-// spawn starts the worker of a job, which prepares it.
-func (r *run) spawn(i int) {
+// spawn starts the worker of a job, which prepares it once it may begin.
+func (r *run) spawn(i int) *worker {
 	w := newWorker(r, i)
 	w.ctx, w.cancel = context.WithCancelCause(r.ctx)
 	r.workers[i] = w
 	r.live++
 	go w.main()
+	return w
 }
 
 // launch lets a job run.
@@ -166,6 +183,7 @@ func (r *run) handle(m message) {
 
 // finished takes in the end of a job, or of one attempt.
 func (r *run) finished(m message) {
+	r.untidy = append(r.untidy, r.workers[m.job])
 	job, res := &r.plan.Jobs[m.job], m.result
 	res.Name, res.Stage, res.Started = job.Name, job.Stage, r.results[m.job].Started
 	res.Duration = r.Now().Sub(res.Started)

@@ -87,6 +87,7 @@ type run struct {
 	workers   []*worker // by job, nil while there is none
 	live      int       // workers that have not ended
 	prepared  int       // of these, those that were not launched
+	untidy    []*worker // their jobs finished, and nothing was removed yet
 	results   []JobResult
 	producers []producer // ascending
 	dotenv    map[int][]variable

@@ -161,11 +161,27 @@ func TestRunPreparesChain(t *testing.T) {
 			h := newHarness(t, w)
 			h.Jobs = tt.jobs
 			res := h.run(t, t.Context(), parsePlan(t, "1 a needs\n1 b needs a\n1 c needs b\n1 d needs c\n1 e needs d\n1 f needs e"))
-			if res.Duration != tt.want {
-				t.Errorf("with %d jobs at a time it took %s, want %s", tt.jobs, res.Duration, tt.want)
+			if res.Duration.Round(time.Second) != tt.want {
+				t.Errorf("with %d jobs at a time it took %s, want about %s", tt.jobs, res.Duration, tt.want)
 			}
 		})
 	}
+}
+
+// While a prepared job starts, nothing else is made or removed.
+func TestRunStartsUndisturbed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{script: programs{"a": sleeps(time.Second), "b": sleeps(startTime / 2), "c": sleeps(time.Second)}}
+		h := newHarness(t, w)
+		h.Jobs = 2
+		h.run(t, t.Context(), parsePlan(t, "1 a needs\n1 b needs a\n1 c needs b\n1 d needs c"))
+		started, ended := w.happened("script b"), w.happened("end of script b")
+		for _, other := range []string{"close a", "setup c"} {
+			if at := w.happened(other); at < ended {
+				t.Errorf("%s at %d, while b started (%d to %d): %v", other, at, started, ended, w.history)
+			}
+		}
+	})
 }
 
 func TestRunThrowsAwayWhatWasPreparedAhead(t *testing.T) {
