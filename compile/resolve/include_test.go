@@ -238,7 +238,7 @@ x: {a: "$[[ inputs.a ]]", n: "$[[ inputs.n ]]", b: "$[[ inputs.b ]]", l: "$[[ in
 	}
 	_, errs = resolveFiles(t, in, Options{Inputs: map[string]string{"n": "many", "z": "1"}})
 	want := []string{
-		"--input n:1:8 CIC2021 the value of input \"n\" must be of type number, not a string",
+		"- CIC2021 the value of input \"n\" must be of type number, not a string",
 		"main.yml:1:1 CIC2020 main.yml needs a value for its input \"a\" (pass it with --input NAME=VALUE) | main.yml:1:17 declared here without a default",
 		"main.yml:1:1 CIC2020 main.yml needs a value for its input \"b\" (pass it with --input NAME=VALUE) | main.yml:1:41 declared here without a default",
 		"main.yml:1:1 CIC2020 main.yml needs a value for its input \"l\" (pass it with --input NAME=VALUE) | main.yml:1:61 declared here without a default",

@@ -300,7 +300,11 @@ func (l *loader) fromText(in *input, text *syntax.Node) *syntax.Node {
 	if f == nil || errs.HasErrors() || f.Root.Get("value") == nil {
 		return text
 	}
-	return f.Root.Get("value")
+	v := f.Root.Get("value")
+	if v.IsScalar() { // of no place that a person could look at
+		return syntax.NewScalar(v.Kind, v.Value, syntax.Pos{})
+	}
+	return v
 }
 
 // complete applies the input's rules and checks its value.
