@@ -22,6 +22,7 @@ type Options struct {
 	// section 7).
 	Lookup func(name string) (string, bool)
 	// Exists and Changed answer rules of include; see their namesakes of job rules.
+	// They are needed where such a rule is.
 	Exists  func(patterns []string) (bool, error)
 	Changed func(patterns []string, compareTo string) (bool, error)
 	// Inputs are those of the pipeline file itself, as texts.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -206,8 +207,17 @@ func FuzzResolve(f *testing.F) {
 	f.Add([]byte(chain(12)))
 	f.Add([]byte("include: x\n.a: &a {x: {y: 1}}\nb: {extends: .a, <<: *a, x: !reference [c]}\n"))
 	f.Add([]byte("spec: {inputs: {a: {default: x, options: [x, y]}}}\n---\n$[[ inputs.a | truncate(0,1) ]]: {script: !reference [x]}\nx: [$[[ inputs.a]]]\n"))
+	f.Add([]byte("spec: {include: [b.yml], inputs: {a: {type: array, default: [x], rules: }}}\n---\ninclude: {local: b.yml, inputs: {a: $[[ inputs.a ]]}, rules: [{exists: [x], changes: {paths: [y], compare_to: $V}, if: $V == \"v\"}]}\n"))
+	f.Add([]byte("inputs: {a: {regex: ^x, type: string}}\ninclude: ['*.yml', {project: g/p, file: [b.yml]}, {component: h/g/p/c@1}, https://h/b.yml, {template: T.gitlab-ci.yml}]\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		r, errs := Resolve("f", data, Options{})
+		r, errs := Resolve("f", data, Options{
+			Project:  fstest.MapFS{"b.yml": {Data: data}, "c/b.yml": {Data: data[len(data)/2:]}},
+			Lookup:   func(name string) (string, bool) { return "v", name == "V" },
+			Exists:   func(patterns []string) (bool, error) { return len(patterns) > 1, nil },
+			Changed:  func(patterns []string, to string) (bool, error) { return to == "v", nil },
+			Vendored: func(loc Location) (string, []byte, error) { return "vendor/" + loc.String(), data, nil },
+			Inputs:   map[string]string{"a": "[x, 1]"},
+		})
 		if r.Root == nil || errs.HasErrors() {
 			return
 		}
