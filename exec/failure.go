@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // fail makes res a failure that is not the script's own; one that was there
@@ -29,6 +30,15 @@ func fail(res *JobResult, err error) {
 			res.Status = StatusCanceled
 		}
 	}
+	if res.Help == "" && diskFull(err) {
+		res.Help = "to make room: cic gc"
+	}
+}
+
+// diskFull reports whether there was no space left. Of what containerd says only
+// the text arrives.
+func diskFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || strings.Contains(err.Error(), syscall.ENOSPC.Error())
 }
 
 // exitText says what an exit code means.
