@@ -19,10 +19,16 @@ const (
 	besideSlower  = 1.10
 )
 
-// printing is a job that prints a number of MiB; to is where.
+// printing is a job that prints a number of MiB; to is where. It prints a file
+// again and again, as yes is slow in many images.
 func printing(mib int, to string) string {
 	// A reader that closes its pipe must not fail the job.
-	return fmt.Sprintf("flood: {image: alpine, script: ['{ yes %s || :; } | head -c %d%s']}\n", outputLine, mib<<20, to)
+	return fmt.Sprintf(`flood:
+  image: alpine
+  script:
+    - '{ yes %s || :; } | head -c 8388608 > /tmp/lines'
+    - 'i=0; while [ $i -lt %d ]; do cat /tmp/lines; i=$((i+1)); done%s'
+`, outputLine, max(mib/8, 1), to)
 }
 
 // beside is a job that counts, and one that prints meanwhile.
