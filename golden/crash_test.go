@@ -52,8 +52,8 @@ end:
   artifacts: {paths: [ids]}
 `
 
-// crashRounds is how often TestCrash kills something.
-const crashRounds = 200
+// crashRounds is how often TestCrash kills something; make crash does it more often.
+const crashRounds = 40
 
 // TestCrash kills cic, a shim, containerd, or all at once, at random moments of a
 // run. One start of cic later nothing must be left of what died, what was done must
