@@ -1,6 +1,6 @@
 # Two commands set a fresh Debian or Ubuntu machine up, and install what they
 # need: make demo (a pipeline in containers) and make test (everything).
-.PHONY: build demo test bench fuzz images tools test-tools vuln clean
+.PHONY: build demo test crash bench fuzz images tools test-tools vuln clean
 
 # golden/tools.sh puts a Go there if the machine's is too old.
 export PATH := $(CURDIR)/bin/go/bin:$(PATH)
@@ -28,6 +28,10 @@ test: test-tools images
 	GOOS=windows $(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
 	CIC_TEST_IMAGES=$$PWD/bin/images $(GO) test -race -timeout 60m -exec "$(SUDO) env PATH=$$PATH" ./...
+
+# The crash test at length.
+crash: test-tools images
+	CIC_CRASH_ROUNDS=200 CIC_REQUIRE_CONTAINERD=1 CIC_TEST_IMAGES=$$PWD/bin/images $(GO) test -count 1 -v -timeout 60m -exec "$(SUDO) env PATH=$$PATH" -run TestCrash ./golden
 
 bench: test-tools images
 	CIC_TEST_IMAGES=$$PWD/bin/images $(SUDO) env "PATH=$$PATH" $(GO) run ./golden/bench
