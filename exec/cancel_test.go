@@ -102,7 +102,7 @@ func TestRunGivesWay(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := &world{script: programs{"a": sleeps(time.Hour), "b": sleeps(time.Hour)}}
+				w := &world{script: programs{"a": sleeps(time.Hour / 2), "b": sleeps(time.Hour / 2)}}
 				h := newHarness(t, w)
 				p := parsePlan(t, tt.plan)
 				for i := range p.Jobs {
