@@ -119,6 +119,25 @@ func TestDaemonDiesWhileJobsRun(t *testing.T) {
 	}
 }
 
+// A job starts exactly once where containerd dies before it answers the call to start it.
+func TestDaemonDiesWhileAJobStarts(t *testing.T) {
+	requireContainerd(t)
+	r := acquire(t, t.TempDir(), 0)
+	spec := job{}.spec(t)
+	sandbox, err := r.Setup(t.Context(), spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := pids(t, r.daemon)
+	kill(t, unix.SIGSTOP, first...)
+	time.AfterFunc(200*time.Millisecond, func() { kill(t, unix.SIGKILL, first...) })
+	var out lockedBuffer
+	code, err := sandbox.Run(t.Context(), program("echo started; exit 7"), &out)
+	if err := errors.Join(err, sandbox.Close()); err != nil || code != 7 || out.String() != "started\n" {
+		t.Errorf("exit code %d, %v, output %q", code, err, out.String())
+	}
+}
+
 // One that was stopped in order leaves the jobs running, too.
 func TestDaemonStopsWhileJobsRun(t *testing.T) {
 	requireContainerd(t)

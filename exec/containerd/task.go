@@ -15,10 +15,14 @@ import (
 	"sync"
 	"time"
 
+	"github.com/containerd/containerd/api/services/tasks/v1"
 	"github.com/containerd/containerd/v2/client"
 	"github.com/containerd/containerd/v2/pkg/cio"
 	"github.com/containerd/errdefs"
+	"github.com/containerd/errdefs/pkg/errgrpc"
 	"golang.org/x/sys/unix"
+	"google.golang.org/grpc/codes"
+	grpcstatus "google.golang.org/grpc/status"
 
 	"github.com/cic-ci/cic/exec"
 	"github.com/cic-ci/cic/plan"
@@ -68,7 +72,7 @@ func (s *sandbox) Run(ctx context.Context, p exec.Program, out io.Writer) (exitC
 	start, cancel := context.WithTimeout(detached, createTimeout)
 	defer cancel()
 	s.ran = true
-	if err := s.task.Start(start); err != nil {
+	if err := s.start(start); err != nil {
 		return 0, errors.Join(s.taskError(err), s.out.finish(0), <-copied)
 	}
 	status, stopped, err := s.await(ctx, p, exit)
@@ -92,6 +96,31 @@ func (s *sandbox) Run(ctx context.Context, p exec.Program, out io.Writer) (exitC
 		err = s.requireStarted(started, p, int(status.ExitCode()))
 	}
 	return int(status.ExitCode()), err
+}
+
+// start starts the task. Where containerd died before it answered, the next one
+// says whether it did: the shim outlives it. The client's own call would close the
+// output with the first error.
+func (s *sandbox) start(ctx context.Context) error {
+	request := &tasks.StartRequest{ContainerID: s.task.ID()}
+	_, err := s.r.client.TaskService().Start(ctx, request)
+	if grpcstatus.Code(err) != codes.Unavailable {
+		return errgrpc.ToNative(err)
+	}
+	back, cancel := context.WithTimeout(ctx, reconnectTimeout)
+	defer cancel()
+	status, statusErr := s.task.Status(back)
+	switch {
+	case errdefs.IsNotFound(statusErr):
+		// It started and has ended, so that the next containerd found nothing alive.
+		return nil
+	case statusErr != nil:
+		return errors.Join(errgrpc.ToNative(err), statusErr)
+	case status.Status != client.Created:
+		return nil
+	}
+	_, err = s.r.client.TaskService().Start(ctx, request)
+	return errgrpc.ToNative(err)
 }
 
 // requireStarted makes sure that the image's entry point came to run the program,
