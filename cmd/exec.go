@@ -218,6 +218,7 @@ func prepare(c *cli.Context, p *project, dir *exec.RunDir, r *request) (*exec.Ex
 		Limits:     limits,
 		Secrets:    given,
 		RunDir:     dir,
+		SourceMap:  r.sourceMap,
 		Resume:     done,
 		Manual:     manual,
 		NoDelay:    c.Bool("no-delay") || dir == nil,

@@ -3,6 +3,7 @@ package exec
 import (
 	"context"
 	"errors"
+	"io"
 	"time"
 )
 
@@ -17,13 +18,18 @@ func (w *worker) runAfterScript(l launch, res *JobResult) {
 	ctx, cancel := w.afterContext()
 	defer cancel()
 	w.log.Note(false, "after_script")
-	code, err := w.box.Run(ctx, w.program("after_script", *w.job.AfterScript, l, string(res.Status)), w.log)
+	progress := w.follow(*w.job.AfterScript)
+	code, err := w.box.Run(ctx, w.program("after_script", *w.job.AfterScript, l, string(res.Status)), io.MultiWriter(progress, w.log))
 	w.log.Settle()
+	at := ""
+	if c := progress.command(); c != nil {
+		at = c.String()
+	}
 	switch {
 	case err != nil:
-		w.log.Note(true, "after_script: %v", err)
+		w.log.Note(true, "after_script: %v%s", err, at)
 	case code != 0:
-		w.log.Note(true, "after_script: %s, which does not count", exitText(code))
+		w.log.Note(true, "after_script, which does not count: %s%s", exitText(code), at)
 	}
 }
 

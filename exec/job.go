@@ -295,9 +295,11 @@ func (w *worker) runScript(l launch, res *JobResult) {
 	limit := time.Duration(w.job.Timeout) * time.Second
 	ctx, cancel := context.WithTimeoutCause(w.ctx, limit, errTimeout)
 	defer cancel()
-	code, err := w.box.Run(ctx, w.program("script", w.job.Script, l, "running"), w.log)
+	progress := w.follow(w.job.Script)
+	code, err := w.box.Run(ctx, w.program("script", w.job.Script, l, "running"), io.MultiWriter(progress, w.log))
 	w.log.Settle()
 	w.judge(res, code, err)
+	res.blame(progress.command())
 }
 
 func (w *worker) program(name string, s plan.Script, l launch, status string) Program {

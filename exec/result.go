@@ -30,6 +30,8 @@ type JobResult struct {
 	Class Class `json:"class,omitempty"`
 	// ExitCode is that of the script; 128+N where signal N ended it.
 	ExitCode int `json:"exit_code,omitempty"`
+	// Command is the one at which the script ended badly, nil where that is not known.
+	Command *Command `json:"command,omitempty"`
 	// Error says in words what went wrong, Help what to do about it.
 	Error string `json:"error,omitempty"`
 	Help  string `json:"help,omitempty"`

@@ -18,6 +18,9 @@ type Executor struct {
 	Now func() time.Time
 	// RunDir is where logs, artifacts and the journal go. Without one there are none.
 	RunDir *RunDir
+	// SourceMap tells of the lines of the plan's scripts where in the pipeline's files
+	// they stand, for messages. It must be valid; nil where nobody knows.
+	SourceMap *plan.SourceMap
 	// Caches is where jobs' caches are kept. Without it there are none.
 	Caches *Caches
 	// Observer is told everything, by one goroutine. A slow one never stops a job:

@@ -160,6 +160,9 @@ func (s *Secrets) hide(res *JobResult) {
 	m := s.Masker()
 	res.Error, res.Help, res.Reason = m.Text(res.Error), m.Text(res.Help), m.Text(res.Reason)
 	res.EnvironmentURL = m.Text(res.EnvironmentURL)
+	if res.Command != nil {
+		res.Command.Text = m.Text(res.Command.Text)
+	}
 }
 
 // hideError gives an error a text without secrets.

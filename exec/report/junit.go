@@ -38,6 +38,8 @@ type (
 		Name       string      `xml:"name,attr"`
 		Class      string      `xml:"classname,attr"`
 		Time       string      `xml:"time,attr"`
+		File       string      `xml:"file,attr,omitempty"` // where the command stands that failed
+		Line       int         `xml:"line,attr,omitempty"`
 		Properties *properties `xml:"properties"`
 		Failure    *outcome    `xml:"failure"`
 		Error      *outcome    `xml:"error"`
@@ -95,6 +97,9 @@ func JUnit(w io.Writer, r *Run) error {
 
 func (s *suite) add(j *exec.JobResult) {
 	c := testcase{Name: j.Name, Class: j.Stage, Time: seconds(j.Duration)}
+	if j.Command != nil {
+		c.File, c.Line = j.Command.File, j.Command.Line
+	}
 	what := &outcome{Message: j.Error, Type: string(j.Class), Text: strings.Join(j.Tail, "\n")}
 	switch {
 	case j.Failed() && j.Class == exec.ClassScript:
