@@ -70,6 +70,7 @@ func compileFlags() []cli.Flag {
 		&cli.StringFlag{Name: "default-image", Usage: "the `IMAGE` of jobs that name none (default: python:3.11)"},
 		&cli.StringFlag{Name: "artifacts", Value: "upstream", Usage: "a job with needs sees the artifacts of everything `upstream`, or of its needs alone (needs)"},
 		&cli.BoolFlag{Name: "posix", Usage: "refuse scripts that need bash"},
+		&cli.StringSliceFlag{Name: "W", Usage: "`WHAT` becomes of warnings: " + compile.WarningForms},
 		&cli.StringSliceFlag{Name: "request", Usage: "record what a job needs, `WHAT=JOB`: " + compile.RequestForms},
 	}
 }
@@ -95,13 +96,7 @@ func compileProject(c *cli.Context, file string) (*project, *compile.Result, err
 	}
 	defer closeProject()
 	result, diagnostics, sources := compile.Compile(*o)
-	for _, d := range diagnostics {
-		// To leave nothing to run is not a fault of the pipeline: GitLab makes none
-		// then. The caller says what it means for him.
-		if d.Code == compile.CodeNoJobs {
-			d.Severity = syntax.SeverityWarning
-		}
-	}
+	excuseNoJobs(diagnostics)
 	if err := printDiagnostics(c.App.ErrWriter, diagnostics, o.Source, sources); err != nil {
 		return nil, nil, err
 	}
@@ -109,6 +104,17 @@ func compileProject(c *cli.Context, file string) (*project, *compile.Result, err
 		return nil, nil, errNoJobs
 	}
 	return p, result, nil
+}
+
+// excuseNoJobs makes it a warning that the rules leave nothing to run: that is not
+// a fault of the pipeline, of which GitLab makes none then. The caller says what it
+// means for him.
+func excuseNoJobs(list syntax.ErrorList) {
+	for _, d := range list {
+		if d.Code == compile.CodeNoJobs {
+			d.Severity = syntax.SeverityWarning
+		}
+	}
 }
 
 // errNoJobs says that there is nothing to compile or to run for this ref.
@@ -127,6 +133,11 @@ func printDiagnostics(w io.Writer, list syntax.ErrorList, name string, sources m
 	if _, err := w.Write(b.Bytes()); err != nil {
 		return err
 	}
+	return doesNotCompile(list, name)
+}
+
+// doesNotCompile is the error of a command whose pipeline has errors, else nil.
+func doesNotCompile(list syntax.ErrorList, name string) error {
 	if !list.HasErrors() {
 		return nil
 	}

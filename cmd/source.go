@@ -70,6 +70,13 @@ func compileOptions(c *cli.Context, file string) (p *project, o *compile.Options
 		}
 		o.Requests = append(o.Requests, r)
 	}
+	for _, text := range c.StringSlice("W") {
+		r, err := compile.ParseWarningRule(text)
+		if err != nil {
+			return nil, nil, nil, usage("-W: %v", err)
+		}
+		o.Warnings = append(o.Warnings, r)
+	}
 	if o.Inputs, err = givenInputs(c.StringSlice("input")); err != nil {
 		return nil, nil, nil, err
 	}

@@ -65,3 +65,8 @@ const (
 // but its rules leave no job to run for this ref and event. GitLab then makes no
 // pipeline, which is no failure.
 const CodeNoJobs = "CIC3011"
+
+// CodeIdleIgnore is the code of the warning that a comment which ignores warnings
+// ignores none. It is about all pipelines of a file: a comment that is idle in one
+// may be of use in another.
+const CodeIdleIgnore = "CIC5002"

@@ -57,6 +57,8 @@ type Options struct {
 	Vendored func(resolve.Location) (name string, data []byte, err error)
 	// StubIncludes leaves out includes of which there is no copy, with a warning.
 	StubIncludes bool
+	// Warnings say what becomes of warnings; without a rule they are reported.
+	Warnings []WarningRule
 }
 
 // Result is what a compilation makes.
@@ -86,5 +88,6 @@ func walk(o Options, sources map[string][]byte) (*Result, syntax.ErrorList) {
 	edges := pass(&found, func() (*graph, syntax.ErrorList) { return newGraph(pipe, chosen) })
 	jobs := pass(&found, func() (*lowered, syntax.ErrorList) { return lower(pipe, chosen, edges, env) })
 	result := pass(&found, func() (*Result, syntax.ErrorList) { return generate(jobs, env) })
+	found = judge(found, o.Warnings, sources)
 	return pass(&found, func() (*Result, syntax.ErrorList) { return finish(result, found) }), found
 }

@@ -244,7 +244,7 @@ func bashWarning(p *program, job *plan.Job, env *environment) *syntax.Error {
 // finish checks the plan as the executor will, and records the warnings in it.
 func finish(r *Result, found syntax.ErrorList) (*Result, syntax.ErrorList) {
 	for _, d := range found {
-		r.Plan.Warnings = append(r.Plan.Warnings, plan.Warning{Code: d.Code, Job: d.Job, Message: d.Msg})
+		r.Plan.Warnings = append(r.Plan.Warnings, plan.Warning{Code: d.Code, Job: d.Job, Message: d.Msg, Ignored: string(d.Ignored)})
 	}
 	if err := r.Plan.Validate(); err != nil {
 		return nil, syntax.ErrorList{{Code: codePlan, Msg: "the plan would not be valid: " + err.Error()}}

@@ -130,10 +130,15 @@ func (e Excluded) String() string {
 
 // String returns the code, the job if there is one, and the message.
 func (w Warning) String() string {
-	if w.Job == "" {
-		return w.Code + ": " + w.Message
+	text := w.Code + ": "
+	if w.Job != "" {
+		text += fmt.Sprintf("job %q: ", w.Job)
 	}
-	return fmt.Sprintf("%s: job %q: %s", w.Code, w.Job, w.Message)
+	text += w.Message
+	if w.Ignored != "" {
+		text += " (ignored by " + w.Ignored + ")"
+	}
+	return text
 }
 
 // display returns untrusted text for a terminal: whatever does not print as

@@ -282,6 +282,9 @@ type Warning struct {
 	Code    string `json:"code"`
 	Job     string `json:"job,omitempty"`
 	Message string `json:"message"`
+	// Ignored says what silenced it: "comment" (cic:ignore in the file) or "option"
+	// (-W). Empty: it was reported.
+	Ignored string `json:"ignored,omitempty"`
 }
 
 // SourceMap maps the lines of generated scripts to lines of the pipeline's

@@ -111,7 +111,7 @@ func full(t testing.TB) *Plan {
 	p.Context.Read = map[string]*string{"KIND": &value, "NONE": nil}
 	p.Variables = ContextVariables(p.Context)
 	p.Excluded = []Excluded{{Name: "nightly", Stage: "test", Reason: "rules: no rule matched", Rule: `if: $CI_PIPELINE_SOURCE == "schedule"`}}
-	p.Warnings = []Warning{{Code: "CIC2107", Job: "deploy", Message: "tags have no effect"}}
+	p.Warnings = []Warning{{Code: "CIC2107", Job: "deploy", Message: "tags have no effect", Ignored: "comment"}}
 	return p
 }
 

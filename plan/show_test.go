@@ -39,7 +39,7 @@ Excluded
   nightly  test  rules: no rule matched: if: $CI_PIPELINE_SOURCE == "schedule"
 
 Warnings
-  CIC2107: job "deploy": tags have no effect
+  CIC2107: job "deploy": tags have no effect (ignored by comment)
 `
 	if got := b.String(); got != want {
 		t.Errorf("got\n%s", got)

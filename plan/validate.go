@@ -303,6 +303,7 @@ func (v *validator) tail(s scope, p *Plan) {
 		}
 		at.field("job").line(w.Job)
 		at.field("message").required(Literal(w.Message))
+		at.field("ignored").word(w.Ignored, "", "comment", "option")
 	}
 }
 

@@ -1,5 +1,5 @@
-// Package schema describes what cic writes for other programs, plans and
-// events, as JSON Schema (draft 2020-12), made from the Go types themselves.
+// Package schema describes what cic writes for other programs, plans, events and
+// what lint finds, as JSON Schema (draft 2020-12), made from the Go types themselves.
 //
 // A schema describes the form. What a plan must hold beyond that, such as that
 // needs name jobs, is for [plan.Plan.Validate].
@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cic-ci/cic/compile/lint"
 	"github.com/cic-ci/cic/exec"
 	"github.com/cic-ci/cic/plan"
 )
@@ -38,6 +39,15 @@ func Events() ([]byte, error) {
 		return nil, err
 	}
 	s["properties"].(object)["version"] = object{"const": exec.EventVersion}
+	return encode(s)
+}
+
+// Lint is the schema of what cic lint --format json writes.
+func Lint() ([]byte, error) {
+	s, err := document[lint.Report]("What cic lint found, format "+lint.FormatVersion, nil)
+	if err != nil {
+		return nil, err
+	}
 	return encode(s)
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"github.com/cic-ci/cic/compile/lint"
 	"github.com/cic-ci/cic/exec"
 	"github.com/cic-ci/cic/plan"
 )
@@ -105,17 +106,21 @@ func full(v reflect.Value) {
 func TestFullValues(t *testing.T) {
 	var p plan.Plan
 	var e exec.Event
+	var l lint.Report
 	full(reflect.ValueOf(&p).Elem())
+	full(reflect.ValueOf(&l).Elem())
 	full(reflect.ValueOf(&e).Elem())
 	e.Version = exec.EventVersion
 	planText, err := Plan()
 	plans := compiled(t, planText, err)
 	eventText, err := Events()
 	events := compiled(t, eventText, err)
+	lintText, err := Lint()
+	reports := compiled(t, lintText, err)
 	for _, test := range []struct {
 		schema *jsonschema.Schema
 		value  any
-	}{{plans, &p}, {events, &e}} {
+	}{{plans, &p}, {events, &e}, {reports, &l}} {
 		text, err := json.Marshal(test.value)
 		if err != nil {
 			t.Fatal(err)

@@ -31,7 +31,18 @@ type Error struct {
 	Help string
 	// Job is the job concerned, if any; it is not printed but recorded.
 	Job string
+	// Ignored says what silences a warning; empty: it counts.
+	Ignored Ignored
 }
+
+// Ignored says what silences a warning.
+type Ignored string
+
+// What can silence a warning; the words are those that a plan records.
+const (
+	IgnoredByComment Ignored = "comment"
+	IgnoredByOption  Ignored = "option"
+)
 
 // Note is a further place or remark. Pos may be no place.
 type Note struct {

@@ -18,8 +18,8 @@ type RenderOptions struct {
 	Max int
 }
 
-// Render prints diagnostics with excerpts, sorted by position, each once. files
-// holds the text of each file by name; a diagnostic in another file is printed
+// Render prints diagnostics with excerpts, sorted by position, each once; those
+// that are ignored are left out. files holds the text of each file by name; a diagnostic in another file is printed
 // without excerpt. If there are more than Max, errors are printed rather than
 // warnings.
 func (l ErrorList) Render(w io.Writer, files map[string][]byte, o RenderOptions) error {
@@ -45,9 +45,7 @@ func (l ErrorList) Render(w io.Writer, files map[string][]byte, o RenderOptions)
 // selected returns the diagnostics to print in order, and what to say about
 // those that are left out.
 func (l ErrorList) selected(limit int) (printed ErrorList, rest string) {
-	sorted := slices.Clone(l)
-	slices.SortStableFunc(sorted, compareErrors)
-	sorted = slices.CompactFunc(sorted, func(a, b *Error) bool { return compareErrors(a, b) == 0 })
+	sorted := slices.DeleteFunc(l.Sorted(), func(e *Error) bool { return e.Ignored != "" })
 	if len(sorted) <= limit {
 		return sorted, ""
 	}
@@ -74,6 +72,13 @@ func (l ErrorList) selected(limit int) (printed ErrorList, rest string) {
 		}
 	}
 	return printed, "and " + strings.Join(parts, " and ")
+}
+
+// Sorted returns the diagnostics by position, each once.
+func (l ErrorList) Sorted() ErrorList {
+	sorted := slices.Clone(l)
+	slices.SortStableFunc(sorted, compareErrors)
+	return slices.CompactFunc(sorted, func(a, b *Error) bool { return compareErrors(a, b) == 0 })
 }
 
 func compareErrors(a, b *Error) int {
@@ -148,9 +153,9 @@ func (r *renderer) gutter(e *Error) int {
 
 func (r *renderer) head(pos Pos, name, msg string) {
 	if pos.IsValid() {
-		fmt.Fprintf(&r.out, "%s:%d:%d: ", visible(pos.File), pos.Line, pos.Col)
+		fmt.Fprintf(&r.out, "%s:%d:%d: ", Visible(pos.File), pos.Line, pos.Col)
 	}
-	fmt.Fprintf(&r.out, "%s: %s\n", name, visible(msg))
+	fmt.Fprintf(&r.out, "%s: %s\n", name, Visible(msg))
 }
 
 // remark prints a line that begins with "=", below a rule if an excerpt is above
@@ -164,7 +169,7 @@ func (r *renderer) remark(gutter int, excerptAbove bool, name, msg string) bool 
 		if i > 0 && line != "" {
 			fmt.Fprintf(&r.out, "%*s", gutter+2, "")
 		}
-		r.out.WriteString(visible(line) + "\n")
+		r.out.WriteString(Visible(line) + "\n")
 	}
 	return false
 }
@@ -195,7 +200,7 @@ func (r *renderer) excerpt(gutter int, pos Pos, length int, label, style string)
 		return false
 	}
 	text, indent, carets := excerptLine(withoutCredentials(lines[pos.Line-1]), pos.Col, length)
-	mark := strings.Repeat(" ", indent) + r.styled(style, strings.TrimRight(strings.Repeat("^", carets)+" "+visible(label), " "))
+	mark := strings.Repeat(" ", indent) + r.styled(style, strings.TrimRight(strings.Repeat("^", carets)+" "+Visible(label), " "))
 	fmt.Fprintf(&r.out, "%*s|\n", gutter, "")
 	fmt.Fprintln(&r.out, strings.TrimRight(fmt.Sprintf("%*d | %s", gutter-1, pos.Line, text), " "))
 	fmt.Fprintf(&r.out, "%*s| %s\n", gutter, "", mark)

@@ -25,7 +25,7 @@ func excerptLine(line string, col, length int) (text string, indent, carets int)
 	cells := make([]cell, 0, len(line))
 	at := 0
 	for _, r := range line {
-		c := cell{visible(string(r)), runeWidth(r)}
+		c := cell{Visible(string(r)), runeWidth(r)}
 		if r == '\t' {
 			c.width = tabWidth - at%tabWidth
 			c.text = strings.Repeat(" ", c.width)
@@ -80,10 +80,10 @@ func window(cells []cell, start int) (from, to int) {
 	return from, to
 }
 
-// visible returns text with every character escaped that would not be printed, or
+// Visible returns text with every character escaped that would not be printed, or
 // could rearrange what is printed: controls, format characters such as those of
 // bidirectional text, line separators.
-func visible(text string) string {
+func Visible(text string) string {
 	if !strings.ContainsFunc(text, isInvisible) {
 		return text
 	}

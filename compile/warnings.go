@@ -1,0 +1,170 @@
+package compile
+
+import (
+	"bytes"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/cic-ci/cic/compile/syntax"
+)
+
+// WarningRule says what becomes of warnings.
+type WarningRule struct {
+	// Code is that of the warnings concerned; empty: all without a rule of their own.
+	Code string
+	// Action is "error", "ignore" or "warn".
+	Action string
+}
+
+// WarningForms are the forms of a [WarningRule] on the command line.
+const WarningForms = "error, no-CODE, CODE=error, CODE=ignore or CODE=warn"
+
+var warningCode = regexp.MustCompile(`^CIC[0-9]{4}$`)
+
+// ParseWarningRule reads one of [WarningForms].
+func ParseWarningRule(text string) (WarningRule, error) {
+	if text == "error" {
+		return WarningRule{Action: text}, nil
+	}
+	r := WarningRule{Action: "ignore"}
+	code, ok := strings.CutPrefix(text, "no-")
+	if !ok {
+		code, r.Action, ok = strings.Cut(text, "=")
+	}
+	if !ok || !slices.Contains([]string{"error", "ignore", "warn"}, r.Action) || !warningCode.MatchString(code) {
+		return WarningRule{}, fmt.Errorf("%q is none of %s", text, WarningForms)
+	}
+	r.Code = code
+	return r, nil
+}
+
+// actionFor is what the rules say of a code; a later rule beats an earlier, and one
+// for the code beats one for all.
+func actionFor(rules []WarningRule, code string) string {
+	action := "warn"
+	own := false
+	for _, r := range rules {
+		if r.Code == code || r.Code == "" && !own {
+			action, own = r.Action, r.Code != ""
+		}
+	}
+	return action
+}
+
+// judge applies what comments and options say of warnings: they are ignored, or
+// made errors. A comment beats an option, as it is meant for one place. Errors can
+// be neither ignored nor excused.
+func judge(found syntax.ErrorList, rules []WarningRule, sources map[string][]byte) syntax.ErrorList {
+	comments := ignoreComments(sources)
+	for _, e := range found {
+		if e.Severity == syntax.SeverityWarning && comments.ignore(e) {
+			e.Ignored = syntax.IgnoredByComment
+		}
+	}
+	if !found.HasErrors() { // else warnings may be missing
+		found = append(found, comments.idle()...)
+	}
+	for _, e := range found {
+		if e.Severity != syntax.SeverityWarning || e.Ignored != "" {
+			continue
+		}
+		switch actionFor(rules, e.Code) {
+		case "error":
+			e.Severity = syntax.SeverityError
+		case "ignore":
+			e.Ignored = syntax.IgnoredByOption
+		}
+	}
+	return found
+}
+
+// ignoreComment is a comment in a pipeline file that silences warnings of one
+// code on one line:
+//
+//	script: [[ -f x ]] && make # cic:ignore CIC2303
+//
+// A comment that has a line for itself is about the next line that is none.
+type ignoreComment struct {
+	pos  syntax.Pos // of the code
+	code string
+	used bool
+}
+
+// commentKey is the line that a comment is about.
+type commentKey struct {
+	file string
+	line int
+	code string
+}
+
+type comments struct {
+	list []*ignoreComment
+	by   map[commentKey]*ignoreComment
+}
+
+// ignorePattern is found in comments of YAML and of scripts alike: a # that
+// begins the line or follows white space.
+var ignorePattern = regexp.MustCompile(`(?:^|[ \t])#[ \t]*cic:ignore((?:[ \t,]+CIC[0-9]{4}\b)+)`)
+
+var codeInComment = regexp.MustCompile(`CIC[0-9]{4}`)
+
+func ignoreComments(sources map[string][]byte) *comments {
+	c := &comments{by: map[commentKey]*ignoreComment{}}
+	for _, file := range sortedNames(sources) {
+		if bytes.Contains(sources[file], []byte("cic:ignore")) {
+			c.read(file, string(sources[file]))
+		}
+	}
+	return c
+}
+
+func (c *comments) read(file, text string) {
+	lines := strings.Split(strings.TrimPrefix(text, "\ufeff"), "\n")
+	for i, line := range lines {
+		at := ignorePattern.FindStringSubmatchIndex(line)
+		if at == nil {
+			continue
+		}
+		target := i
+		for target+1 < len(lines) && isComment(lines[target]) {
+			target++
+		}
+		for _, code := range codeInComment.FindAllStringIndex(line[at[2]:at[3]], -1) {
+			column := utf8.RuneCountInString(line[:at[2]+code[0]]) + 1
+			ignored := &ignoreComment{pos: syntax.Pos{File: file, Line: i + 1, Col: column}, code: line[at[2]+code[0] : at[2]+code[1]]}
+			key := commentKey{file, target + 1, ignored.code}
+			if _, twice := c.by[key]; !twice {
+				c.by[key] = ignored
+			}
+			c.list = append(c.list, ignored)
+		}
+	}
+}
+
+// isComment reports whether a line holds a comment and nothing else.
+func isComment(line string) bool { return strings.HasPrefix(strings.TrimSpace(line), "#") }
+
+// ignore reports whether a comment silences a warning.
+func (c *comments) ignore(e *syntax.Error) bool {
+	comment := c.by[commentKey{e.Pos.File, e.Pos.Line, e.Code}]
+	if comment == nil {
+		return false
+	}
+	comment.used = true
+	return true
+}
+
+// idle warns of the comments that silence nothing.
+func (c *comments) idle() syntax.ErrorList {
+	var list syntax.ErrorList
+	for _, comment := range c.list {
+		if !comment.used {
+			w := list.Warn(CodeIdleIgnore, comment.pos, len(comment.code), fmt.Sprintf("there is no warning %s to ignore here", comment.code))
+			w.Help = "remove the comment, or put it on the line of the warning or the line before"
+		}
+	}
+	return list
+}
