@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 
@@ -58,13 +59,9 @@ func compileCommand() *cli.Command {
 
 // compileFlags are the flags that change what a compilation means.
 func compileFlags() []cli.Flag {
-	return []cli.Flag{
-		projectFlag(),
-		&cli.StringFlag{Name: "ref", Usage: "compile for this `BRANCH` instead of the one that is checked out"},
-		&cli.StringFlag{Name: "tag", Usage: "compile for this `TAG`"},
-		&cli.StringFlag{Name: "event", Value: "push", Usage: "the pipeline's `SOURCE`: push, web, schedule, api, trigger, merge_request_event, ..."},
+	return slices.Concat([]cli.Flag{projectFlag()}, eventFlags(), []cli.Flag{
 		&cli.StringSliceFlag{Name: "input", Usage: "set an input of the pipeline, `NAME=VALUE`"},
-		&cli.StringFlag{Name: "changes-since", Usage: "rules:changes compare with `REV`; without it they always hold"},
+		&cli.StringFlag{Name: "changes-since", Usage: "rules:changes compare the project, with what is not committed yet, with `REV`; without it they always hold, but for a merge request, which is compared with its target"},
 		&cli.BoolFlag{Name: "stub-includes", Usage: "leave out included files of which there is no copy in the project"},
 		&cli.StringSliceFlag{Name: "var", Usage: "set a variable, `NAME=VALUE`; it beats those of the file"},
 		&cli.StringFlag{Name: "default-image", Usage: "the `IMAGE` of jobs that name none (default: python:3.11)"},
@@ -72,7 +69,7 @@ func compileFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "posix", Usage: "refuse scripts that need bash"},
 		&cli.StringSliceFlag{Name: "W", Usage: "`WHAT` becomes of warnings: " + compile.WarningForms},
 		&cli.StringSliceFlag{Name: "request", Usage: "record what a job needs, `WHAT=JOB`: " + compile.RequestForms},
-	}
+	})
 }
 
 func projectFlag() cli.Flag {

@@ -213,7 +213,7 @@ func prepare(c *cli.Context, p *project, dir *exec.RunDir, r *request) (*exec.Ex
 	e := &exec.Executor{
 		Now:        time.Now,
 		Jobs:       c.Int("jobs"),
-		Variables:  p.facts,
+		Variables:  p.runtimeVariables(c.Context, r.plan.Context),
 		Granted:    granted,
 		Limits:     limits,
 		Secrets:    given,

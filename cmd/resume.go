@@ -134,41 +134,23 @@ func warnChanged(c *cli.Context, p *project, l *launched, record *exec.Record) e
 // writtenSince lists the files of the project, ignored ones aside, that have
 // changed after a time.
 func (p *project) writtenSince(ctx context.Context, t time.Time) ([]string, error) {
+	files, err := p.files(ctx)
+	if err != nil {
+		return nil, err
+	}
 	var changed []string
-	visit := func(name string, info fs.FileInfo) {
+	for _, name := range files {
+		info, err := os.Lstat(filepath.Join(p.dir, name))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		} else if err != nil {
+			return nil, err
+		}
 		if !info.IsDir() && info.ModTime().After(t) {
 			changed = append(changed, name)
 		}
 	}
-	if p.git {
-		files, err := p.visible(ctx)
-		if err != nil {
-			return nil, err
-		}
-		for _, name := range files {
-			if info, err := os.Lstat(filepath.Join(p.dir, name)); err == nil { // else it was deleted
-				visit(name, info)
-			}
-		}
-		return changed, nil
-	}
-	err := filepath.WalkDir(p.dir, func(path string, d fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		} else if err != nil {
-			return err
-		}
-		info, err := d.Info()
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		} else if err != nil {
-			return err
-		}
-		name, err := filepath.Rel(p.dir, path)
-		visit(name, info)
-		return err
-	})
-	return changed, err
+	return changed, nil
 }
 
 func commitText(sha string) string {

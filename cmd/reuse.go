@@ -34,7 +34,7 @@ func reuse(c *cli.Context, p *project) (*exec.Reuse, error) {
 			sum := sha256.Sum256([]byte(p.dir))
 			scan.Cache = filepath.Join(state, "sources", hex.EncodeToString(sum[:8])+".json")
 			if p.git && clean {
-				files, err := p.visible(c.Context)
+				files, err := p.files(c.Context)
 				if err != nil {
 					return nil, err
 				}

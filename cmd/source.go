@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -39,23 +38,25 @@ func compileOptions(c *cli.Context, file string) (p *project, o *compile.Options
 	if err != nil {
 		return nil, nil, nil, fail(exitInvalid, err)
 	}
+	at, err := eventContext(c, p)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if !p.git && !c.IsSet("ref") && !c.IsSet("tag") {
+		fmt.Fprintf(c.App.ErrWriter, "cic: warning: %s is not in a git repository: the branch is taken to be \"main\" (--ref sets another)\n", quotePath(c.String("project")))
+	}
 	o = &compile.Options{
-		Ref: p.ref, Tag: p.tag, Event: c.String("event"),
-		Predefined:   p.facts,
+		Ref: at.Ref, Tag: at.RefType == "tag", Event: at.Event, TargetBranch: at.TargetBranch,
+		Predefined:   p.variables(c.Context, at),
 		DefaultImage: c.String("default-image"),
 		Artifacts:    c.String("artifacts"),
 		POSIX:        c.Bool("posix"),
 		Project:      root.FS(),
-		Tree:         func() ([]string, error) { return p.tree(c.Context) },
-		Changes:      p.changes(c.Context, c.String("changes-since")),
+		Tree:         func() ([]string, error) { return p.files(c.Context) },
+		Changes:      p.changes(c.Context, p.changesSince(c, at)),
+		ChangesSince: c.String("changes-since"),
 		Vendored:     func(loc resolve.Location) (string, []byte, error) { return lock.Copy(root, loc) },
 		StubIncludes: c.Bool("stub-includes"),
-	}
-	if err := refOptions(c, p, o); err != nil {
-		return nil, nil, nil, err
-	}
-	if !slices.Contains(compile.Events, o.Event) {
-		return nil, nil, nil, usage("--event is one of %s, not %q", strings.Join(compile.Events, ", "), o.Event)
 	}
 	if o.Artifacts != "upstream" && o.Artifacts != "needs" {
 		return nil, nil, nil, usage("--artifacts is upstream or needs, not %q", o.Artifacts)
@@ -86,21 +87,13 @@ func compileOptions(c *cli.Context, file string) (p *project, o *compile.Options
 	return p, o, closeRoot, nil
 }
 
-func refOptions(c *cli.Context, p *project, o *compile.Options) error {
-	switch {
-	case c.IsSet("ref") && c.IsSet("tag"):
-		return usage("--ref and --tag exclude each other")
-	case c.IsSet("ref"):
-		o.Ref, o.Tag = c.String("ref"), false
-	case c.IsSet("tag"):
-		o.Ref, o.Tag = c.String("tag"), true
-	case !p.git:
-		fmt.Fprintf(c.App.ErrWriter, "cic: warning: %s is not in a git repository: the branch is taken to be \"main\" (--ref sets another)\n", quotePath(c.String("project")))
+// changesSince is what rules:changes compare with where they name nothing: what the
+// user says, else what a merge request is to be merged into.
+func (p *project) changesSince(c *cli.Context, at plan.Context) string {
+	if rev := c.String("changes-since"); rev != "" || at.Event != plan.EventMergeRequest {
+		return rev
 	}
-	if o.Ref == "" {
-		return usage("the branch or tag name must not be empty")
-	}
-	return nil
+	return p.branch(c.Context, at.TargetBranch)
 }
 
 func quotePath(path string) string {

@@ -18,6 +18,19 @@ func version() string {
 	return "devel"
 }
 
+// sourceRevision is the beginning of the commit that the program was built from, as the
+// Go tool recorded it.
+func sourceRevision() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" && len(s.Value) >= 8 {
+				return s.Value[:8]
+			}
+		}
+	}
+	return "unknown"
+}
+
 func versionCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "version",

@@ -26,6 +26,9 @@ type Options struct {
 	Tag bool
 	// Event is the pipeline source, one of [Events]; empty: push.
 	Event string
+	// TargetBranch is the branch that a merge request is to be merged into; for the
+	// event merge_request_event alone.
+	TargetBranch string
 	// Predefined are the predefined variables that git knows (CI_COMMIT_SHA, ...),
 	// for rules to read. Those that follow from Ref, Tag and Event are made here.
 	Predefined map[string]string
@@ -50,6 +53,9 @@ type Options struct {
 	// implies where that is empty, for rules:changes. Not known, or nil: every
 	// rules:changes holds. An error says that the ref does not exist.
 	Changes func(compareTo string) (paths []string, known bool, err error)
+	// ChangesSince is the ref that Changes compares with by the caller's choice and
+	// not by the event's; it is recorded.
+	ChangesSince string
 	// Inputs are values for the inputs that the pipeline file declares.
 	Inputs map[string]string
 	// Vendored returns the copy of an included file that is not in the project; see

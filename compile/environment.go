@@ -16,7 +16,7 @@ const defaultImage = "python:3.11"
 
 // Events are the pipeline sources that GitLab knows (specification section 11).
 var Events = []string{
-	"push", "web", "schedule", "api", "trigger", "pipeline", "parent_pipeline", "merge_request_event",
+	"push", "web", "schedule", "api", "trigger", "pipeline", "parent_pipeline", plan.EventMergeRequest,
 	"external", "external_pull_request_event", "chat", "webide",
 }
 
@@ -43,6 +43,12 @@ func newEnvironment(o Options) (*environment, syntax.ErrorList) {
 	if o.Event != "" && !slices.Contains(Events, o.Event) {
 		errs.Add(codeOption, syntax.Pos{}, 0, fmt.Sprintf("event: %q is none of %s", o.Event, strings.Join(Events, ", ")))
 	}
+	if o.TargetBranch != "" && o.Event != plan.EventMergeRequest {
+		errs.Add(codeOption, syntax.Pos{}, 0, fmt.Sprintf("target branch: event %q is no merge request", o.Event))
+	}
+	if o.Tag && o.Event == plan.EventMergeRequest {
+		errs.Add(codeOption, syntax.Pos{}, 0, "a merge request is made of a branch, not of a tag")
+	}
 	for _, name := range sortedNames(o.Given) {
 		if !plan.IsIdentifier(name) {
 			errs.Add(codeOption, syntax.Pos{}, 0, fmt.Sprintf("%q, given on the command line, is no name for a variable", name))
@@ -53,7 +59,7 @@ func newEnvironment(o Options) (*environment, syntax.ErrorList) {
 		env.event = "push"
 	}
 	env.context = plan.Context{
-		Ref: o.Ref, RefType: "branch", Event: env.event,
+		Ref: o.Ref, RefType: "branch", Event: env.event, TargetBranch: o.TargetBranch,
 		Options: changedOptions(o), Given: sortedNames(o.Given),
 	}
 	if o.Tag {
@@ -78,6 +84,9 @@ func changedOptions(o Options) map[string]string {
 	if o.Artifacts == "needs" {
 		options["artifacts"] = o.Artifacts
 	}
+	if o.ChangesSince != "" {
+		options["changes-since"] = o.ChangesSince
+	}
 	if o.DefaultImage != "" && o.DefaultImage != defaultImage {
 		options["default-image"] = o.DefaultImage
 	}
@@ -95,7 +104,7 @@ func changedOptions(o Options) map[string]string {
 
 // mergeRequest reports whether this is a merge request pipeline, which is
 // neither a branch nor a tag pipeline.
-func (e *environment) mergeRequest() bool { return e.event == "merge_request_event" }
+func (e *environment) mergeRequest() bool { return e.event == plan.EventMergeRequest }
 
 // refText names the ref for a person.
 func (e *environment) refText() string {

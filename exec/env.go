@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"path"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -94,19 +95,30 @@ const (
 )
 
 // runtimeVariables are what the executor itself adds to the caller's variables,
-// which cannot overrule them. number counts runs, job is the job's index, attempt
-// counts from 1.
-func runtimeVariables(given map[string]string, number int64, job, attempt int, created time.Time) map[string]string {
-	vars := make(map[string]string, len(given)+9)
-	maps.Copy(vars, given)
+// which cannot overrule them (specification section 19). job is the job's index,
+// attempt counts from 1.
+func (r *run) runtimeVariables(job, attempt int) map[string]string {
+	id := strconv.FormatInt(r.number()*maxJobs+int64((attempt-1)*attemptJobs+job)+1, 10)
+	pipeline := strconv.FormatInt(r.number(), 10)
+	vars := make(map[string]string, len(r.Variables)+16)
+	maps.Copy(vars, r.Variables)
 	vars["CI_BUILDS_DIR"] = path.Dir(plan.ProjectDir)
 	vars["CI_CONCURRENT_ID"] = "0"
 	vars["CI_CONCURRENT_PROJECT_ID"] = "0"
-	vars["CI_JOB_ID"] = strconv.FormatInt(number*maxJobs+int64((attempt-1)*attemptJobs+job)+1, 10)
-	vars["CI_PIPELINE_CREATED_AT"] = created.UTC().Format(time.RFC3339)
-	vars["CI_PIPELINE_ID"] = strconv.FormatInt(number, 10)
-	vars["CI_PIPELINE_IID"] = strconv.FormatInt(number, 10)
+	vars["CI_JOB_ID"] = id
+	vars["CI_PIPELINE_CREATED_AT"] = r.started.UTC().Format(time.RFC3339)
+	vars["CI_PIPELINE_ID"] = pipeline
+	vars["CI_PIPELINE_IID"] = pipeline
 	vars["CI_PROJECT_DIR"] = plan.ProjectDir
+	vars["CI_RUNNER_EXECUTABLE_ARCH"] = runtime.GOOS + "/" + runtime.GOARCH
+	vars["CI_RUNNER_SHORT_TOKEN"] = "local"
+	if r.plan.Name != "" {
+		vars["CI_PIPELINE_NAME"] = r.plan.Name
+	}
+	if project := vars["CI_PROJECT_URL"]; project != "" {
+		vars["CI_JOB_URL"] = project + "/-/jobs/" + id
+		vars["CI_PIPELINE_URL"] = project + "/-/pipelines/" + pipeline
+	}
 	return vars
 }
 

@@ -29,7 +29,7 @@ type group struct {
 // join lets a job wait for its resource group.
 func (r *run) join(job int) {
 	j := &r.plan.Jobs[job]
-	name, err := j.ResourceGroup.Expand(lookup(runtimeVariables(r.Variables, r.number(), job, 1, r.started)))
+	name, err := j.ResourceGroup.Expand(lookup(r.runtimeVariables(job, 1)))
 	if err != nil {
 		r.broken[job] = fmt.Errorf("resource_group: %w", err)
 		r.sched.Grant(job)

@@ -80,7 +80,7 @@ func jobID(j *plan.Job) string { return JobID(j.Name) }
 func newWorker(r *run, i int) *worker {
 	w := &worker{r: r, index: i, job: &r.plan.Jobs[i], start: make(chan launch, 1), begin: make(chan struct{}), tidy: make(chan struct{}), attempt: len(r.attempts[i]) + 1}
 	w.id = jobID(w.job)
-	w.vars = runtimeVariables(r.Variables, r.number(), i, w.attempt, r.started)
+	w.vars = r.runtimeVariables(i, w.attempt)
 	if len(w.job.DotenvFrom) == 0 {
 		w.inherit(nil)
 	}

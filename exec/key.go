@@ -24,12 +24,14 @@ type KeyPart struct {
 	Value string `json:"value"`
 }
 
-// volatile are the variables that differ from run to run by nature. They are no
-// part of a key, so that a job which prints its own number may not be run again.
+// volatile are the variables that differ from run to run by nature, or with the
+// version of cic. They are no part of a key, so that a job which prints its own
+// number may not be run again.
 var volatile = []string{
 	"CI_CONCURRENT_ID", "CI_CONCURRENT_PROJECT_ID",
 	"CI_JOB_ID", "CI_JOB_STARTED_AT", "CI_JOB_STATUS", "CI_JOB_URL",
 	"CI_PIPELINE_CREATED_AT", "CI_PIPELINE_ID", "CI_PIPELINE_IID", "CI_PIPELINE_URL",
+	"CI_RUNNER_REVISION", "CI_RUNNER_VERSION",
 }
 
 // ImageDigester is a [Runtime] that can tell which image a job would run in.

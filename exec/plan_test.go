@@ -14,10 +14,13 @@ func TestEnvironment(t *testing.T) {
 	p.Variables = plan.Variables{
 		{Name: "CI", Value: plan.Literal("true")},
 		{Name: "CI_COMMIT_REF_NAME", Value: plan.Literal("main")},
-		{Name: "CI_PIPELINE_NAME", Value: plan.Text{Value: "$$ of ${CI_COMMIT_SHA}${CI_JOB_URL}", Template: true}},
+		{Name: "CI_PIPELINE_NAME", Value: plan.Text{Value: "$$ of ${CI_COMMIT_SHA}${CI_COMMIT_TITLE}", Template: true}},
 	}
 	p.Jobs[1].Variables = plan.Variables{{Name: "MINE", Value: plan.Literal("by the script")}}
-	vars := runtimeVariables(map[string]string{"CI_COMMIT_SHA": "abc", "CI_PROJECT_DIR": "/etc", "CI_COMMIT_MESSAGE": "a=b\nc"}, 7, 1, 1, time.Unix(0, 0))
+	r := &run{plan: p, started: time.Unix(0, 0), Executor: Executor{RunDir: &RunDir{Number: 7}, Variables: map[string]string{
+		"CI_COMMIT_SHA": "abc", "CI_PROJECT_DIR": "/etc", "CI_PROJECT_URL": "https://x/y", "CI_COMMIT_MESSAGE": "a=b\nc",
+	}}}
+	vars := r.runtimeVariables(1, 1)
 	env, err := Environment(p, &p.Jobs[1], vars)
 	if err != nil {
 		t.Fatal(err)
@@ -28,7 +31,7 @@ func TestEnvironment(t *testing.T) {
 	for _, want := range []string{
 		"CI=true", "CI_COMMIT_REF_NAME=main", "CI_PIPELINE_NAME=$ of abc", "CI_JOB_NAME=b", "CI_JOB_STAGE=stage1",
 		"CI_COMMIT_SHA=abc", "CI_COMMIT_MESSAGE=a=b\nc", "CI_PROJECT_DIR=/builds/project", "CI_BUILDS_DIR=/builds",
-		"CI_JOB_ID=7000002", "CI_PIPELINE_ID=7", "CI_PIPELINE_IID=7", "CI_PIPELINE_CREATED_AT=1970-01-01T00:00:00Z",
+		"CI_JOB_ID=7000002", "CI_JOB_URL=https://x/y/-/jobs/7000002", "CI_PIPELINE_URL=https://x/y/-/pipelines/7", "CI_PIPELINE_ID=7", "CI_PIPELINE_IID=7", "CI_PIPELINE_CREATED_AT=1970-01-01T00:00:00Z",
 	} {
 		if !slices.Contains(env, want) {
 			t.Errorf("%q is missing in %q", want, env)
@@ -36,6 +39,10 @@ func TestEnvironment(t *testing.T) {
 	}
 	if slices.ContainsFunc(env, func(e string) bool { return strings.HasPrefix(e, "MINE=") }) {
 		t.Error("the script exports the job's own variables, not the environment")
+	}
+	p.Name = "nightly"
+	if name := r.runtimeVariables(1, 1)["CI_PIPELINE_NAME"]; name != "nightly" {
+		t.Errorf("the pipeline's name is %q", name)
 	}
 	p.Variables[0].Value = plan.Text{Value: "$x", Template: true}
 	if _, err := Environment(p, &p.Jobs[0], nil); err == nil || !strings.Contains(err.Error(), "variable CI") {

@@ -56,8 +56,12 @@ type Context struct {
 	RefType string `json:"ref_type"`
 	// Event is the pipeline source: push, schedule, web, ...
 	Event string `json:"event"`
+	// TargetBranch is the branch that the merge request is to be merged into; it is
+	// empty for every event but merge_request_event.
+	TargetBranch string `json:"target_branch,omitempty"`
 	// Options are the compiler's options that change meaning, where they differ
-	// from their default: "artifacts", "default-image", "posix", "request".
+	// from their default: "artifacts", "changes-since", "default-image", "posix",
+	// "request".
 	Options map[string]string `json:"options,omitempty"`
 	// Given are the names of variables that were given on the command line.
 	Given []string `json:"given,omitempty"`

@@ -105,6 +105,7 @@ func full(t testing.TB) *Plan {
 	p := assemble(t, build, lint, test, deploy)
 	p.Name = "demo"
 	p.AutoCancel = &AutoCancel{OnJobFailure: "all", OnNewCommit: "interruptible"}
+	p.Context.Event, p.Context.TargetBranch = EventMergeRequest, "trunk"
 	value := "web"
 	p.Context.Options = map[string]string{"artifacts": "needs"}
 	p.Context.Given = []string{"APP"}

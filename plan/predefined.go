@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"maps"
 	"slices"
 	"sort"
 	"strconv"
@@ -20,12 +21,16 @@ var runtimeVariables = []string{
 	"CI_DEFAULT_BRANCH",
 	"CI_ENVIRONMENT_SLUG", "CI_ENVIRONMENT_TIER",
 	"CI_JOB_ID", "CI_JOB_STARTED_AT", "CI_JOB_STATUS", "CI_JOB_URL",
-	"CI_PIPELINE_CREATED_AT", "CI_PIPELINE_ID", "CI_PIPELINE_IID", "CI_PIPELINE_URL",
+	"CI_MERGE_REQUEST_DESCRIPTION", "CI_MERGE_REQUEST_DIFF_BASE_SHA",
+	"CI_MERGE_REQUEST_PROJECT_ID", "CI_MERGE_REQUEST_PROJECT_PATH", "CI_MERGE_REQUEST_PROJECT_URL",
+	"CI_MERGE_REQUEST_SOURCE_PROJECT_ID", "CI_MERGE_REQUEST_SOURCE_PROJECT_PATH", "CI_MERGE_REQUEST_SOURCE_PROJECT_URL",
+	"CI_MERGE_REQUEST_TITLE",
+	"CI_PIPELINE_CREATED_AT", "CI_PIPELINE_ID", "CI_PIPELINE_IID", "CI_PIPELINE_NAME", "CI_PIPELINE_URL",
 	"CI_PROJECT_DIR", "CI_PROJECT_ID", "CI_PROJECT_NAME", "CI_PROJECT_NAMESPACE", "CI_PROJECT_NAMESPACE_ID",
 	"CI_PROJECT_NAMESPACE_SLUG", "CI_PROJECT_PATH", "CI_PROJECT_PATH_SLUG", "CI_PROJECT_ROOT_NAMESPACE",
 	"CI_PROJECT_TITLE", "CI_PROJECT_URL",
 	"CI_REPOSITORY_URL",
-	"CI_RUNNER_EXECUTABLE_ARCH", "CI_RUNNER_REVISION", "CI_RUNNER_VERSION",
+	"CI_RUNNER_EXECUTABLE_ARCH", "CI_RUNNER_REVISION", "CI_RUNNER_SHORT_TOKEN", "CI_RUNNER_VERSION",
 	"CI_SERVER_FQDN", "CI_SERVER_HOST", "CI_SERVER_PORT", "CI_SERVER_PROTOCOL", "CI_SERVER_URL",
 	"GITLAB_USER_EMAIL", "GITLAB_USER_ID", "GITLAB_USER_LOGIN", "GITLAB_USER_NAME",
 }
@@ -39,6 +44,10 @@ func RuntimeVariable(name string) bool {
 
 // RuntimeVariables returns the names for which [RuntimeVariable] holds, sorted.
 func RuntimeVariables() []string { return slices.Clone(runtimeVariables) }
+
+// EventMergeRequest is the pipeline source of a merge request, whose pipeline is
+// neither a branch's nor a tag's.
+const EventMergeRequest = "merge_request_event"
 
 // The GitLab release whose language this is, for CI_SERVER_VERSION.
 const serverVersion = "18.0.0"
@@ -86,15 +95,39 @@ func ContextVariables(c Context) Variables {
 		switch {
 		case c.RefType == "tag":
 			vars["CI_COMMIT_TAG"] = c.Ref
-		case c.Event != "merge_request_event":
+		case c.Event != EventMergeRequest:
 			vars["CI_COMMIT_BRANCH"] = c.Ref
 		}
+	}
+	if c.Event == EventMergeRequest && c.TargetBranch != "" {
+		maps.Copy(vars, mergeRequestVariables(c))
 	}
 	vs := make(Variables, 0, len(vars))
 	for name, value := range vars {
 		vs = append(vs, Variable{name, Literal(value)})
 	}
 	return sorted(vs)
+}
+
+// mergeRequestVariables are those of a merge request that follow from the context.
+// As there is none on a server it is number 1, a plain one (not of merged results),
+// without label, milestone, reviewer or approval.
+func mergeRequestVariables(c Context) map[string]string {
+	return map[string]string{
+		"CI_MERGE_REQUEST_DESCRIPTION_IS_TRUNCATED": "false",
+		"CI_MERGE_REQUEST_DRAFT":                    "false",
+		"CI_MERGE_REQUEST_EVENT_TYPE":               "detached",
+		"CI_MERGE_REQUEST_ID":                       "1",
+		"CI_MERGE_REQUEST_IID":                      "1",
+		"CI_MERGE_REQUEST_REF_PATH":                 "refs/merge-requests/1/head",
+		"CI_MERGE_REQUEST_SOURCE_BRANCH_NAME":       c.Ref,
+		"CI_MERGE_REQUEST_SOURCE_BRANCH_PROTECTED":  "false",
+		"CI_MERGE_REQUEST_SOURCE_BRANCH_SHA":        "",
+		"CI_MERGE_REQUEST_SQUASH_ON_MERGE":          "false",
+		"CI_MERGE_REQUEST_TARGET_BRANCH_NAME":       c.TargetBranch,
+		"CI_MERGE_REQUEST_TARGET_BRANCH_PROTECTED":  "false",
+		"CI_MERGE_REQUEST_TARGET_BRANCH_SHA":        "",
+	}
 }
 
 // JobVariables returns the predefined variables that follow from the job. What

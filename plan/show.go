@@ -16,7 +16,11 @@ import (
 // warnings. The text is the same everywhere; it is no interface.
 func Show(w io.Writer, p *Plan) error {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "%s for %s %s, event %s\n", display(p.Source), display(p.Context.RefType), display(p.Context.Ref), display(p.Context.Event))
+	into := ""
+	if p.Context.TargetBranch != "" {
+		into = " into " + p.Context.TargetBranch
+	}
+	fmt.Fprintf(&b, "%s for %s %s, event %s\n", display(p.Source), display(p.Context.RefType), display(p.Context.Ref+into), display(p.Context.Event))
 	if p.Name != "" {
 		fmt.Fprintf(&b, "name: %s\n", display(p.Name))
 	}

@@ -14,7 +14,7 @@ func TestShow(t *testing.T) {
 	if err := Show(&b, p); err != nil {
 		t.Fatal(err)
 	}
-	const want = `.gitlab-ci.yml for branch main, event push
+	const want = `.gitlab-ci.yml for branch main into trunk, event merge_request_event
 name: demo
 option artifacts: needs
 4 jobs in 3 batches

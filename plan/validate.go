@@ -266,6 +266,10 @@ func (v *validator) context(s scope, c *Context) {
 	s.field("ref").line(c.Ref)
 	s.field("ref_type").word(c.RefType, "branch", "tag")
 	s.field("event").named(c.Event)
+	s.field("target_branch").line(c.TargetBranch)
+	if c.TargetBranch != "" && c.Event != EventMergeRequest {
+		s.field("target_branch").fail("only a %s has one", EventMergeRequest)
+	}
 	for _, name := range sortedKeys(c.Options) {
 		s.field("options").key(name).named(name)
 		s.field("options").key(name).line(c.Options[name])
