@@ -49,6 +49,8 @@ const (
 	codeSameCache      = "CIC3046" // two caches of a job have one key (warning)
 	codeSecretProvider = "CIC3051" // the value of a secret must be given (warning)
 	codeSecretVariable = "CIC3052" // a variable is a secret too (warning)
+	codeTimeout        = "CIC3061" // a variable that limits a program holds no duration
+	codeIdleTimeout    = "CIC3062" // a script's limit is not below that of its job (warning)
 
 	// The plan.
 

@@ -177,6 +177,7 @@ func (l *lowering) texts(out *plan.Job, j *pipeline.Job, predefined *plan.Variab
 		out.Services = append(out.Services, l.service(e, j, &j.Services[i]))
 	}
 	l.checkTwins(j, out.Services)
+	l.timeouts(e, out, j)
 	out.Environment = env.lower(e)
 	out.ResourceGroup = l.resourceGroup(e, j)
 	out.Artifacts = l.artifacts(e, j)

@@ -7,11 +7,12 @@ import (
 	"time"
 )
 
-// runAfterScript runs the second program: after success, a failed script and an
-// interruption, but not where the job never ran, timed out, or is killed. Its
-// own outcome does not count. Source: specification section 20.2.
+// runAfterScript runs the second program: after success, a failed script, one that
+// its own time limit ended, and an interruption, but not where the job never ran,
+// timed out, or is killed. Its own outcome does not count. Source: specification
+// section 20.2.
 func (w *worker) runAfterScript(l launch, res *JobResult) {
-	ran := res.Status == StatusSuccess || res.scriptFailed() || res.Class == ClassCanceled
+	ran := res.Status == StatusSuccess || res.scriptFailed() || w.cutShort || res.Class == ClassCanceled
 	if w.job.AfterScript == nil || !ran || w.r.hard.Err() != nil {
 		return
 	}
@@ -39,7 +40,11 @@ var errAfterTimeout = errors.New("ended after its time limit")
 // afterContext bounds an after_script: by its own limit, by less once the job
 // is told to end, and by the end of everything.
 func (w *worker) afterContext() (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithTimeoutCause(w.r.hard, w.r.AfterScriptTimeout, errAfterTimeout)
+	limit := w.r.AfterScriptTimeout
+	if s := w.job.AfterScriptTimeout; s > 0 {
+		limit = time.Duration(s) * time.Second
+	}
+	ctx, cancel := context.WithTimeoutCause(w.r.hard, limit, errAfterTimeout)
 	go func() {
 		select {
 		case <-ctx.Done():

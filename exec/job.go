@@ -44,6 +44,7 @@ type worker struct {
 	notes       []string
 	serviceLogs []*serviceLog // of the services that are started, in order
 	mounted     bool
+	cutShort    bool // the script, by a limit of its own
 	keep        bool // the workspace
 	left        leftover
 
@@ -283,8 +284,12 @@ func (w *worker) noteInputs(from []string) {
 	}
 }
 
-// errTimeout is the cause of the end of a script that took too long.
-var errTimeout = errors.New("timed out")
+// errTimeout is the cause of the end of a job that took too long, and
+// errScriptTimeout of a script with a limit of its own.
+var (
+	errTimeout       = errors.New("timed out")
+	errScriptTimeout = errors.New("the script timed out")
+)
 
 // runScript runs the job's script within its time limit.
 func (w *worker) runScript(l launch, res *JobResult) {
@@ -292,8 +297,11 @@ func (w *worker) runScript(l launch, res *JobResult) {
 		w.judge(res, 0, context.Cause(w.ctx))
 		return
 	}
-	limit := time.Duration(w.job.Timeout) * time.Second
-	ctx, cancel := context.WithTimeoutCause(w.ctx, limit, errTimeout)
+	seconds, cause := w.job.Timeout, errTimeout
+	if w.job.ScriptTimeout > 0 { // which is shorter
+		seconds, cause = w.job.ScriptTimeout, errScriptTimeout
+	}
+	ctx, cancel := context.WithTimeoutCause(w.ctx, time.Duration(seconds)*time.Second, cause)
 	defer cancel()
 	progress := w.follow(w.job.Script)
 	code, err := w.box.Run(ctx, w.program("script", w.job.Script, l, "running"), io.MultiWriter(progress, w.log))

@@ -12,6 +12,10 @@ func (w *worker) judge(res *JobResult, code int, err error) {
 	case errors.Is(err, errTimeout):
 		res.Status, res.Class, res.ExitCode = StatusFailed, ClassTimeout, code
 		res.Error = fmt.Sprintf("timed out after %ds", w.job.Timeout)
+	case errors.Is(err, errScriptTimeout):
+		res.Status, res.Class, res.ExitCode = StatusFailed, ClassTimeout, code
+		res.Error = fmt.Sprintf("the script timed out after %ds", w.job.ScriptTimeout)
+		w.cutShort = true
 	case err != nil && w.ctx.Err() != nil && !isPanic(err):
 		res.Status, res.Class = StatusCanceled, ClassCanceled
 		res.Error = context.Cause(w.ctx).Error()

@@ -118,6 +118,11 @@ type Job struct {
 	Retry                 *Retry `json:"retry,omitempty"`
 	// Timeout bounds the job's Script, in seconds; always at least 1.
 	Timeout int64 `json:"timeout"`
+	// ScriptTimeout, if not 0, is shorter than Timeout: a script that it ends has
+	// failed, but unlike one that Timeout ends it is followed by AfterScript.
+	ScriptTimeout int64 `json:"script_timeout,omitempty"`
+	// AfterScriptTimeout bounds AfterScript, in seconds; 0 for the executor's default.
+	AfterScriptTimeout int64 `json:"after_script_timeout,omitempty"`
 	// ResourceGroup names what only one job at a time may use, in all runs of the project.
 	ResourceGroup *Text        `json:"resource_group,omitempty"`
 	Environment   *Environment `json:"environment,omitempty"`

@@ -87,6 +87,8 @@ func full(t testing.TB) *Plan {
 		AllowFailureExitCodes: []int{3, 137},
 		Retry:                 &Retry{Max: 2, When: []string{"script_failure"}, ExitCodes: []int{1}},
 		Timeout:               600,
+		ScriptTimeout:         500,
+		AfterScriptTimeout:    60,
 		ResourceGroup:         &Text{Value: "db"},
 		Environment:           &Environment{Name: Literal("review/x"), URL: &Text{Value: "https://x.example"}, Action: "start", Tier: "testing"},
 		Resources:             &Resources{CPUs: 1.5, Memory: 1 << 30, Disk: 1 << 31, PIDs: 100},

@@ -297,6 +297,10 @@ func inSeconds(j *Job, path string) (int64, bool) {
 	switch path {
 	case "timeout":
 		return j.Timeout, true
+	case "script_timeout":
+		return j.ScriptTimeout, true
+	case "after_script_timeout":
+		return j.AfterScriptTimeout, true
 	case "start_in":
 		return j.StartIn, true
 	case "artifacts.expire_in":

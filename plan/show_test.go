@@ -102,6 +102,8 @@ retry                     max = 2
                           when = script_failure
                           exit_codes = 1
 timeout                   600 (10m)
+script_timeout            500 (8m20s)
+after_script_timeout      60 (1m)
 resource_group            db
 environment               review/x
                           url = https://x.example

@@ -12,12 +12,14 @@ import (
 // MaxName bounds the names of jobs, stages and environments, in characters.
 const MaxName = 255
 
+// MaxTimeout bounds the time limits of a job, in seconds.
+const MaxTimeout = 30 * 24 * 3600
+
 // Limits of a plan, beyond those of its size. They follow GitLab's limits
 // (specification section 0) where it has one.
 const (
 	maxJobs      = 100_000
 	maxText      = 1 << 20 // bytes of any other string
-	maxTimeout   = 30 * 24 * 3600
 	maxStartIn   = 7 * 24 * 3600
 	maxProblems  = 1000 // collected; a hostile plan has no end of them
 	shownDefects = 20

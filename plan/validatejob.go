@@ -101,9 +101,7 @@ func (v *validator) control(s scope, j *Job) {
 	case j.When == "delayed" && (j.StartIn < 1 || j.StartIn > maxStartIn):
 		s.field("start_in").fail("%d is not from 1 to %d seconds", j.StartIn, maxStartIn)
 	}
-	if j.Timeout < 1 || j.Timeout > maxTimeout {
-		s.field("timeout").fail("%d is not from 1 to %d seconds", j.Timeout, maxTimeout)
-	}
+	s.timeouts(j)
 	if j.AllowFailure && len(j.AllowFailureExitCodes) > 0 {
 		s.field("allow_failure_exit_codes").fail("allow_failure allows every exit code already")
 	}
@@ -125,6 +123,22 @@ func (v *validator) control(s scope, j *Job) {
 		s.field("manual_confirmation").fail("only a manual job has one")
 	}
 	s.field("manual_confirmation").text(j.ManualConfirmation)
+}
+
+// timeouts checks the limits of a job and of its programs.
+func (s scope) timeouts(j *Job) {
+	if j.Timeout < 1 || j.Timeout > MaxTimeout {
+		s.field("timeout").fail("%d is not from 1 to %d seconds", j.Timeout, MaxTimeout)
+	}
+	if j.ScriptTimeout < 0 || j.ScriptTimeout > 0 && j.ScriptTimeout >= j.Timeout {
+		s.field("script_timeout").fail("%d is not shorter than the timeout of %d seconds", j.ScriptTimeout, j.Timeout)
+	}
+	if j.AfterScriptTimeout < 0 || j.AfterScriptTimeout > MaxTimeout {
+		s.field("after_script_timeout").fail("%d is not from 1 to %d seconds", j.AfterScriptTimeout, MaxTimeout)
+	}
+	if j.AfterScriptTimeout > 0 && j.AfterScript == nil {
+		s.field("after_script_timeout").fail("the job has no after_script")
+	}
 }
 
 func (s scope) exitCodes(codes []int) {

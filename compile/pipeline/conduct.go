@@ -107,7 +107,7 @@ func (d *decoder) duration(n *syntax.Node, what string, limit int64) int64 {
 		}
 		return 0
 	}
-	seconds, err := parseDuration(n.Value)
+	seconds, err := ParseDuration(n.Value)
 	if err != nil {
 		d.fail(CodeDuration, n, "%q must be a duration: %v", what, err).Help =
 			`such as "1h 30m", "3600 seconds" or "2 days"`

@@ -47,9 +47,9 @@ var numerals = map[string]int64{
 // joiners mean nothing.
 var joiners = map[string]bool{"and": true, "with": true, "plus": true}
 
-// parseDuration returns the length of a duration in whole seconds, fractions
+// ParseDuration returns the length of a duration in whole seconds, fractions
 // dropped (specification 26).
-func parseDuration(s string) (int64, error) {
+func ParseDuration(s string) (int64, error) {
 	if len(s) > maxDurationLen {
 		return 0, fmt.Errorf("%d characters are too many", utf8.RuneCountInString(s))
 	}

@@ -38,8 +38,8 @@ func TestParseDuration(t *testing.T) {
 		"0":                            0,
 		"0.5s":                         0,
 	} {
-		if got, err := parseDuration(text); got != want || err != nil {
-			t.Errorf("parseDuration(%q) = %d, %v; want %d", text, got, err, want)
+		if got, err := ParseDuration(text); got != want || err != nil {
+			t.Errorf("ParseDuration(%q) = %d, %v; want %d", text, got, err, want)
 		}
 	}
 }
@@ -67,9 +67,9 @@ func TestParseDurationErrors(t *testing.T) {
 		"never": `"never" is no unit of time`,
 		"1 mé":  "'é' is not allowed",
 	} {
-		got, err := parseDuration(text)
+		got, err := ParseDuration(text)
 		if err == nil || err.Error() != want {
-			t.Errorf("parseDuration(%q) = %d, %v; want error %s", text, got, err, want)
+			t.Errorf("ParseDuration(%q) = %d, %v; want error %s", text, got, err, want)
 		}
 	}
 }
@@ -79,8 +79,8 @@ func FuzzParseDuration(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		if seconds, err := parseDuration(text); err != nil && seconds != 0 || seconds < 0 {
-			t.Errorf("parseDuration(%q) = %d, %v", text, seconds, err)
+		if seconds, err := ParseDuration(text); err != nil && seconds != 0 || seconds < 0 {
+			t.Errorf("ParseDuration(%q) = %d, %v", text, seconds, err)
 		}
 	})
 }
