@@ -108,7 +108,7 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 		DisableSliceFlagSeparator: true,
 		Commands: []*cli.Command{
 			compileCommand(), lintCommand(), execCommand(), runCommand(), showCommand(), diffCommand(),
-			explainKeyCommand(), runsCommand(), logsCommand(), artifactsCommand(), shellCommand(), schemaCommand(), imageCommand(), vendorCommand(), gcCommand(), doctorCommand(), versionCommand(),
+			explainCommand(), explainKeyCommand(), runsCommand(), logsCommand(), artifactsCommand(), shellCommand(), schemaCommand(), imageCommand(), vendorCommand(), gcCommand(), doctorCommand(), versionCommand(),
 		},
 		Action:         unknownCommand,
 		OnUsageError:   usageError,

@@ -130,7 +130,11 @@ func printDiagnostics(w io.Writer, list syntax.ErrorList, name string, sources m
 	if _, err := w.Write(b.Bytes()); err != nil {
 		return err
 	}
-	return doesNotCompile(list, name)
+	err := doesNotCompile(list, name)
+	if isTerminal(w) { // for a person, once
+		err = withExplanation(err, list)
+	}
+	return err
 }
 
 // doesNotCompile is the error of a command whose pipeline has errors, else nil.

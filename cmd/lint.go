@@ -164,7 +164,7 @@ func printPipelines(w io.Writer, source string, l *linted) error {
 func writeReport(w io.Writer, format string, r *lint.Report) error {
 	switch format {
 	case "sarif":
-		return r.WriteSARIF(w, version(), func(string) (lint.Rule, bool) { return lint.Rule{}, false })
+		return r.WriteSARIF(w, version(), ruleOf)
 	case "gitlab":
 		return r.WriteCodeQuality(w)
 	case "github":

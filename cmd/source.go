@@ -14,6 +14,7 @@ import (
 
 	"github.com/cic-ci/cic/cmd/vendoring"
 	"github.com/cic-ci/cic/compile"
+	"github.com/cic-ci/cic/compile/explain"
 	"github.com/cic-ci/cic/compile/resolve"
 	"github.com/cic-ci/cic/plan"
 )
@@ -75,6 +76,9 @@ func compileOptions(c *cli.Context, file string) (p *project, o *compile.Options
 		r, err := compile.ParseWarningRule(text)
 		if err != nil {
 			return nil, nil, nil, usage("-W: %v", err)
+		}
+		if _, ok := explain.Lookup(r.Code); r.Code != "" && !ok {
+			return nil, nil, nil, unknownCode(r.Code)
 		}
 		o.Warnings = append(o.Warnings, r)
 	}

@@ -24,6 +24,7 @@ var layering = map[string][]string{
 	"compile/glob":     {},
 	"compile/resolve":  {"compile/expr", "compile/syntax"},
 	"compile/pipeline": {"compile/syntax"},
+	"compile/explain":  {},
 	"compile/lint":     {"compile/syntax"},
 	"compile":          {"compile/expr", "compile/glob", "compile/pipeline", "compile/resolve", "compile/script", "compile/syntax", "plan/credential", "plan"},
 	"exec/workspace":   {"plan"},
@@ -38,7 +39,7 @@ var layering = map[string][]string{
 	"cmd/schema":             {"compile/lint", "exec", "plan"},
 	"exec/report":            {"exec", "plan"},
 	"cmd/vendoring":          {"compile/resolve"},
-	"cmd":                    {"cmd/vendoring", "compile", "compile/lint", "compile/resolve", "compile/syntax", "exec", "exec/cachestore", "exec/containerd", "exec/doctor", "exec/mask", "exec/report", "exec/workspace", "plan", "cmd/schema"},
+	"cmd":                    {"cmd/vendoring", "compile", "compile/explain", "compile/lint", "compile/resolve", "compile/syntax", "exec", "exec/cachestore", "exec/containerd", "exec/doctor", "exec/mask", "exec/report", "exec/workspace", "plan", "cmd/schema"},
 	"cmd/cic":                {"cmd"},
 	"golden":                 {},
 	"golden/bench":           {"compile", "compile/syntax", "exec", "exec/cachestore", "exec/containerd", "exec/workspace", "plan"},
@@ -57,7 +58,7 @@ var owners = map[string][]string{
 }
 
 // standardOnly are packages without any outside module.
-var standardOnly = []string{"plan", "plan/credential", "compile/expr", "compile/glob", "exec/mask"}
+var standardOnly = []string{"plan", "plan/credential", "compile/explain", "compile/expr", "compile/glob", "exec/mask"}
 
 func TestImports(t *testing.T) {
 	for _, goos := range []string{"linux", "darwin", "windows"} {

@@ -78,7 +78,9 @@ func TestCodeQuality(t *testing.T) {
 
 func TestSARIF(t *testing.T) {
 	var b strings.Builder
-	explain := func(code string) (Rule, bool) { return Rule{Title: "title", Text: "text", Markdown: "*text*"}, code == "CIC2002" }
+	explain := func(code string) (Rule, bool) {
+		return Rule{Title: "title", Text: "text", Markdown: "*text*"}, code == "CIC2002"
+	}
 	if err := report().WriteSARIF(&b, "1.2.3", explain); err != nil {
 		t.Fatal(err)
 	}
