@@ -12,6 +12,7 @@ const (
 	codeDoubtful      = "CIC2312" // rules:if can hardly mean what it says (warning)
 	codeFilterPattern = "CIC2313" // an entry of only or except begins like a pattern and is none (warning)
 	codeClause        = "CIC2314" // a clause of rules cannot be evaluated
+	codeUnknownFiles  = "CIC2315" // a clause of rules asks for files of another project (warning)
 
 	// The graph.
 
@@ -30,6 +31,7 @@ const (
 	codeIdleDependency    = "CIC3014" // a dependency in the same stage gives nothing (warning)
 	codeManyNeeds         = "CIC3015" // more needs than GitLab allows by default (warning)
 	codeArtifactFlow      = "CIC3016" // a job sees artifacts that it would not see on GitLab (warning)
+	codeExternalNeed      = "CIC3017" // a job needs one of another pipeline or project (warning)
 
 	// Values.
 

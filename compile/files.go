@@ -26,8 +26,9 @@ type changedFiles struct {
 }
 
 // exists is a clause of rules: it holds if a file of the project matches one of
-// the patterns, or a directory one that ends in a slash (specification section 10.2).
-func (f *files) exists(patterns []string) (bool, error) {
+// the patterns, or a directory one that ends in a slash; or if it matches re, where
+// that is not nil (specification section 10.2).
+func (f *files) exists(patterns []string, re *pathRegexp) (bool, error) {
 	if !f.listed && f.options.Tree != nil {
 		tree, err := f.options.Tree()
 		if err != nil {
@@ -36,6 +37,9 @@ func (f *files) exists(patterns []string) (bool, error) {
 		f.tree = tree
 	}
 	f.listed = true
+	if re != nil {
+		return re.any(f.tree), nil
+	}
 	var plain, directories []string
 	for _, p := range patterns {
 		if dir, ok := strings.CutSuffix(p, "/"); ok {
@@ -59,8 +63,9 @@ func (f *files) directories() []string {
 }
 
 // changed is a clause of rules: it holds if a file that differs matches one of the
-// patterns, or if no difference is known (specification section 10.1).
-func (f *files) changed(patterns []string, compareTo string) (bool, error) {
+// patterns, or re where that is not nil, or if no difference is known (specification
+// section 10.1).
+func (f *files) changed(patterns []string, re *pathRegexp, compareTo string) (bool, error) {
 	c, ok := f.changes[compareTo]
 	if !ok {
 		if f.options.Changes != nil {
@@ -73,6 +78,9 @@ func (f *files) changed(patterns []string, compareTo string) (bool, error) {
 	}
 	if c.err != nil || !c.known {
 		return c.err == nil, c.err
+	}
+	if re != nil {
+		return re.any(c.paths), nil
 	}
 	return glob.MatchAny(patterns, c.paths), nil
 }
@@ -90,9 +98,11 @@ func resolveFiles(env *environment, texts map[string][]byte) (*syntax.Node, synt
 	o := env.options
 	r, errs := resolve.Resolve(o.Source, o.Data, resolve.Options{
 		Project: o.Project, Vendored: o.Vendored, Stub: o.StubIncludes, Inputs: o.Inputs,
-		Lookup:  env.includeVariable,
-		Exists:  env.files.exists,
-		Changed: env.files.changed,
+		Lookup: env.includeVariable,
+		Exists: func(patterns []string) (bool, error) { return env.files.exists(patterns, nil) },
+		Changed: func(patterns []string, compareTo string) (bool, error) {
+			return env.files.changed(patterns, nil, compareTo)
+		},
 	})
 	maps.Copy(texts, r.Sources)
 	env.sources = &sources{texts: texts, lines: map[string][]string{}}

@@ -90,7 +90,7 @@ func (s *selector) matchVariables(j *pipeline.Job, expressions []pipeline.Text, 
 }
 
 func (s *selector) matchChanges(j *pipeline.Job, patterns []pipeline.Text) bool {
-	holds, err := s.env.files.changed(s.patterns(j, patterns), "")
+	holds, err := s.env.files.changed(s.patterns(j, patterns), nil, "")
 	return err != nil || holds // without a ref to compare with there is no error
 }
 

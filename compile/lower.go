@@ -180,6 +180,8 @@ func (l *lowering) texts(out *plan.Job, j *pipeline.Job, predefined *plan.Variab
 	l.timeouts(e, out, j)
 	out.Environment = env.lower(e)
 	out.ResourceGroup = l.resourceGroup(e, j)
+	out.Release = release(e, j.Release)
+	out.ExternalNeeds = l.externalNeeds(e, j)
 	out.Artifacts = l.artifacts(e, j)
 	out.Caches = l.caches(e, j)
 	for _, v := range j.Matrix {

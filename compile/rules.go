@@ -120,19 +120,10 @@ func (s *selector) matches(j *pipeline.Job, r *pipeline.Rule) bool {
 		holds = e != nil && e.Eval(s.recorded(j, e))
 	}
 	if r.Changes != nil {
-		compareTo := s.expanded(j, r.Changes.CompareTo.Value)
-		changed, err := s.env.files.changed(s.patterns(j, r.Changes.Patterns), compareTo)
-		if err != nil {
-			s.failClause(r.Changes.CompareTo, where+":changes", err)
-		}
-		holds = holds && changed
+		holds = s.changed(j, r.Changes, where+":changes") && holds
 	}
 	if r.Exists != nil {
-		exists, err := s.env.files.exists(s.patterns(j, r.Exists.Patterns))
-		if err != nil {
-			s.failClause(pipeline.Text{Pos: r.Exists.Pos}, where+":exists", err)
-		}
-		holds = holds && exists
+		holds = s.exists(j, r.Exists, where+":exists") && holds
 	}
 	return holds
 }

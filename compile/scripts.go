@@ -59,7 +59,7 @@ func (l *lowered) programs() []program {
 	for i, n := range l.nodes {
 		j := n.job
 		programs = append(programs, program{
-			job: i, path: plan.ScriptPath(j.Name), commands: slices.Concat(j.BeforeScript, j.Script),
+			job: i, path: plan.ScriptPath(j.Name), commands: slices.Concat(j.BeforeScript, j.Script, stepCommands(j.Steps)),
 		})
 		if len(j.AfterScript) > 0 {
 			programs = append(programs, program{

@@ -15,7 +15,7 @@ import (
 // secrets lowers the job's secrets to their names. A secret counts where a
 // variable has the same name, as on GitLab.
 func (l *lowering) secrets(out *plan.Job, j *pipeline.Job) {
-	for _, s := range j.Secrets {
+	for _, s := range slices.Concat(j.Secrets, j.IDTokens) {
 		out.Secrets = append(out.Secrets, plan.Secret{Name: s.Name, File: s.File})
 		if !l.told[s.Name] {
 			if l.told == nil {

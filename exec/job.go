@@ -254,6 +254,7 @@ func (w *worker) perform(l launch, res *JobResult, setupErr error) (err error) {
 		return nil
 	}
 	w.noteInputs(l.from)
+	w.noteExternal()
 	w.noteLimits()
 	// Artifacts may overwrite what a cache holds, as on GitLab.
 	if err := w.ws.Mount(append(caches, l.layers...)); err != nil {
@@ -272,6 +273,7 @@ func (w *worker) perform(l launch, res *JobResult, setupErr error) (err error) {
 		w.saveCaches(stale)
 	}
 	w.tellEnvironment(res)
+	w.tellRelease(res)
 	return err
 }
 

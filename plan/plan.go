@@ -98,6 +98,9 @@ type Job struct {
 	// every earlier stage. It excludes Needs; it stands for what would otherwise
 	// be a quadratic number of edges.
 	AfterStages bool `json:"after_stages,omitempty"`
+	// ExternalNeeds are jobs of other pipelines and projects whose artifacts the job
+	// asked for. It gets none, and does not wait.
+	ExternalNeeds []ExternalNeed `json:"external_needs,omitempty"`
 	// Inputs tells whose artifacts the job's workspace holds.
 	Inputs *Inputs `json:"inputs,omitempty"`
 	// Artifacts is what the job leaves for others, nil for nothing.
@@ -126,7 +129,9 @@ type Job struct {
 	// ResourceGroup names what only one job at a time may use, in all runs of the project.
 	ResourceGroup *Text        `json:"resource_group,omitempty"`
 	Environment   *Environment `json:"environment,omitempty"`
-	Resources     *Resources   `json:"resources,omitempty"`
+	// Release is what a server would publish once the script has succeeded.
+	Release   *Release   `json:"release,omitempty"`
+	Resources *Resources `json:"resources,omitempty"`
 	// Privileged, Devices (paths such as /dev/kvm) and HostNetwork are requests;
 	// only the command line grants them.
 	Privileged  bool     `json:"privileged,omitempty"`
@@ -196,6 +201,36 @@ type Need struct {
 	Artifacts bool `json:"artifacts"`
 	// Optional: the edge was allowed to be absent.
 	Optional bool `json:"optional,omitempty"`
+}
+
+// ExternalNeed is a job of another project, at Ref, or of another pipeline.
+type ExternalNeed struct {
+	Project  *Text `json:"project,omitempty"`
+	Ref      *Text `json:"ref,omitempty"`
+	Pipeline *Text `json:"pipeline,omitempty"`
+	Job      Text  `json:"job"`
+}
+
+// Release is a release of the project. The executor shows it and publishes nothing.
+type Release struct {
+	TagName     Text   `json:"tag_name"`
+	Name        *Text  `json:"name,omitempty"`
+	Description Text   `json:"description"`
+	Ref         *Text  `json:"ref,omitempty"`
+	TagMessage  *Text  `json:"tag_message,omitempty"`
+	Milestones  []Text `json:"milestones,omitempty"`
+	// ReleasedAt is a date of ISO 8601.
+	ReleasedAt string        `json:"released_at,omitempty"`
+	Links      []ReleaseLink `json:"links,omitempty"`
+}
+
+// ReleaseLink is a file that belongs to a release.
+type ReleaseLink struct {
+	Name     Text  `json:"name"`
+	URL      Text  `json:"url"`
+	Filepath *Text `json:"filepath,omitempty"`
+	// Type is runbook, package, image, other, or empty for other.
+	Type string `json:"type,omitempty"`
 }
 
 // Inputs tells whose artifacts are in a job's workspace: those of BeforeStage and

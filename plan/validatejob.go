@@ -65,6 +65,10 @@ func (v *validator) job(s scope, j *Job, paths map[string]bool) {
 	}
 	v.control(s, j)
 	v.environment(s, j)
+	s.externalNeeds(j.ExternalNeeds)
+	if j.Release != nil {
+		s.field("release").release(j.Release)
+	}
 	s.requests(j)
 	s.field("matrix").variables(j.Matrix)
 }

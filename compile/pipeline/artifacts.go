@@ -88,16 +88,20 @@ func (d *decoder) artifactDisplay(n, key, value *syntax.Node) {
 func (d *decoder) paths(n *syntax.Node, what string) []Text {
 	paths := d.texts(n, what, d.filledText)
 	for _, item := range n.Items {
-		switch {
-		case item.Kind != syntax.String, strings.ContainsAny(item.Value, "$%"):
-		case strings.HasPrefix(item.Value, "/"):
-			d.fail(CodePath, item, "%s must be inside the project, not the absolute path %q", subject(what+"[]"), item.Value).Help =
-				"write the path relative to the project"
-		case slices.Contains(strings.Split(item.Value, "/"), ".."):
-			d.fail(CodePath, item, "%s must be inside the project: %q contains \"..\"", subject(what+"[]"), item.Value)
-		}
+		d.insideProject(item, what+"[]")
 	}
 	return paths
+}
+
+func (d *decoder) insideProject(n *syntax.Node, what string) {
+	switch {
+	case n.Kind != syntax.String, strings.ContainsAny(n.Value, "$%"):
+	case strings.HasPrefix(n.Value, "/"):
+		d.fail(CodePath, n, "%s must be inside the project, not the absolute path %q", subject(what), n.Value).Help =
+			"write the path relative to the project"
+	case slices.Contains(strings.Split(n.Value, "/"), ".."):
+		d.fail(CodePath, n, "%s must be inside the project: %q contains \"..\"", subject(what), n.Value)
+	}
 }
 
 // wholeTree warns of a pattern that takes everything, the repository's own data

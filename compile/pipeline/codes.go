@@ -25,7 +25,8 @@ const (
 	CodeNotAJob = "CIC2110"
 	// CodeConflict: keywords that exclude each other.
 	CodeConflict = "CIC2111"
-	// CodeVariableName: a variable's name that no shell accepts.
+	// CodeVariableName: a variable's name that none can have, or (warning) one that
+	// no shell accepts.
 	CodeVariableName = "CIC2112"
 	// CodePath: a path outside the project.
 	CodePath = "CIC2113"

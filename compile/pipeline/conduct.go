@@ -13,7 +13,6 @@ const (
 	maxTimeout  = 30 * day
 	maxStartIn  = 7 * day
 	maxRetries  = 2
-	maxTags     = 49
 	maxExitCode = 255
 )
 
@@ -197,33 +196,5 @@ func (d *decoder) pattern(n *syntax.Node, what, pattern string) {
 	if _, err := regexp.Compile(pattern); err != nil {
 		reason := strings.TrimPrefix(err.Error(), "error parsing regexp: ")
 		d.fail(CodePattern, n, "invalid regular expression in %q: %s", what, reason)
-	}
-}
-
-// tags checks tags. They choose a runner, and there is one: so that a pipeline
-// with tags in every job is still readable, they are remarked upon once.
-func (d *decoder) tags(key, n *syntax.Node) {
-	if n.Kind != syntax.Sequence {
-		d.wrongType(n, "tags", wantStrings)
-		return
-	}
-	count := 0
-	d.nested(n, "tags", 1, func(item *syntax.Node) {
-		count++
-		d.text(item, "tags[]")
-	})
-	if count > maxTags {
-		d.fail(CodeLimit, n, `"tags" has at most %d entries, this list has %d`, maxTags, count)
-	}
-	if count > 0 {
-		d.noEffect(key, "tags", "every job runs on this machine")
-	}
-}
-
-// noEffect warns of a keyword that is checked and ignored, where it stands first.
-func (d *decoder) noEffect(key *syntax.Node, what, why string) {
-	if !d.idle[what] {
-		d.idle[what] = true
-		d.warn(CodeNoEffect, key, "%q has no effect: %s", what, why)
 	}
 }

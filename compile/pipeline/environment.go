@@ -40,7 +40,7 @@ func (d *decoder) environment(n *syntax.Node) *Environment {
 			env.OnStop, _ = d.filledText(value, what)
 			d.idleEnvironment(key)
 		case "auto_stop_in":
-			d.autoStop(value, what)
+			d.lifetime(value, what)
 			d.idleEnvironment(key)
 		case "kubernetes":
 			if value.Kind != syntax.Mapping {
@@ -118,8 +118,8 @@ func (d *decoder) wordOrVariable(n *syntax.Node, what string, words []string) Te
 	return t
 }
 
-// autoStop checks a duration, which may be "never" or made of variables.
-func (d *decoder) autoStop(n *syntax.Node, what string) {
+// lifetime checks a duration, which may be "never" or made of variables.
+func (d *decoder) lifetime(n *syntax.Node, what string) {
 	if n.Kind == syntax.String && (n.Value == "never" || strings.ContainsAny(n.Value, "$%")) {
 		return
 	}

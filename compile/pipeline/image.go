@@ -12,7 +12,7 @@ import (
 
 var pullPolicies = []string{"always", "never", "if-not-present"}
 
-// maxUserLen bounds docker:user, in characters (specification 21).
+// maxUserLen bounds docker:user and docker:platform, in characters (specification 21).
 const maxUserLen = 255
 
 // image decodes image: a name, or a mapping (specification 21).
@@ -45,11 +45,43 @@ func (d *decoder) imageField(img *Image, key, value *syntax.Node, what string) {
 		}
 	case "docker":
 		ok := d.fields(value, inDocker, what, func(key, value *syntax.Node) {
-			img.User = d.user(value, path(what, key.Value))
+			switch what := path(what, key.Value); key.Value {
+			case "user":
+				img.User = d.user(value, what)
+			case "platform":
+				d.platform(key, value, what)
+			}
 		})
 		if !ok {
 			d.wrongType(value, what, "a mapping")
 		}
+	case "kubernetes":
+		d.kubernetes(value, what)
+	case "ports":
+		d.list(value, what, wantList, func(*syntax.Node) {})
+		d.noEffect(key, what, "they are for terminals in a browser")
+	}
+}
+
+// platform checks docker:platform.
+func (d *decoder) platform(key, n *syntax.Node, what string) {
+	if t, ok := d.filledText(n, what); ok && utf8.RuneCountInString(t.Value) > maxUserLen {
+		d.fail(CodeLimit, n, "%q has at most %d characters", what, maxUserLen)
+	}
+	d.noEffect(key, what, "images are those for the machine that runs the plan")
+}
+
+// kubernetes checks what is for runners that start pods.
+func (d *decoder) kubernetes(n *syntax.Node, what string) {
+	ok := d.fields(n, inKubernetes, what, func(key, value *syntax.Node) {
+		what := path(what, key.Value)
+		if value.Kind != syntax.Int {
+			d.filledText(value, what)
+		}
+		d.noEffect(key, what, `no pod is started; "docker:user" is done`)
+	})
+	if !ok {
+		d.wrongType(n, what, "a mapping")
 	}
 }
 

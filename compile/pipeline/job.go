@@ -66,6 +66,8 @@ func (d *decoder) jobEntry(p syntax.Pair) *draft {
 	d.exclusions(p.Value)
 	d.delay(p.Value)
 	d.inherit(dr.Job, p.Value)
+	d.publishing(dr.Job, p.Value)
+	d.fillInputs(dr.Job)
 	return dr
 }
 
@@ -131,20 +133,27 @@ func (d *decoder) hasWork(p syntax.Pair) bool {
 }
 
 // exclusions reports keywords that may not stand together: a matrix in two
-// forms, and some beside rules if there is a rule at all (specification 4).
+// forms, run and scripts, and some beside rules if there is a rule at all
+// (specification 4).
 func (d *decoder) exclusions(n *syntax.Node) {
-	if specified(n.Get("matrix")) && specified(n.Get("parallel")) {
-		e := d.fail(CodeConflict, n.GetKey("matrix"), `"matrix" cannot be used together with "parallel"`)
-		e.Notes = append(e.Notes, syntax.Note{Pos: n.GetKey("parallel").Pos, Msg: `"parallel" is here`})
-	}
+	d.exclude(n, "parallel", "matrix")
+	d.exclude(n, "run", "script", "before_script", "after_script")
 	rules := n.Get("rules")
 	if rules == nil || rules.Kind != syntax.Sequence || len(rules.Items) == 0 {
 		return
 	}
-	for _, name := range []string{"only", "except", "start_in"} {
+	d.exclude(n, "rules", "only", "except", "start_in")
+}
+
+// exclude reports those of others that stand beside a keyword.
+func (d *decoder) exclude(n *syntax.Node, keyword string, others ...string) {
+	if !specified(n.Get(keyword)) {
+		return
+	}
+	for _, name := range others {
 		if specified(n.Get(name)) {
-			e := d.fail(CodeConflict, n.GetKey(name), `%q cannot be used together with "rules"`, name)
-			e.Notes = append(e.Notes, syntax.Note{Pos: n.GetKey("rules").Pos, Msg: `"rules" is here`})
+			e := d.fail(CodeConflict, n.GetKey(name), "%q cannot be used together with %q", name, keyword)
+			e.Notes = append(e.Notes, syntax.Note{Pos: n.GetKey(keyword).Pos, Msg: fmt.Sprintf("%q is here", keyword)})
 		}
 	}
 }
@@ -182,6 +191,7 @@ func (d *decoder) jobKeyword(j *draft, key, value *syntax.Node) {
 		j.Except = d.filter(value, what)
 	case "needs":
 		j.needs = d.needs(value)
+		j.External = d.externals(value, j.needs)
 	case "dependencies":
 		names := d.texts(value, what, d.filledText)
 		j.Dependencies = &names
@@ -193,10 +203,31 @@ func (d *decoder) jobKeyword(j *draft, key, value *syntax.Node) {
 		d.parallel(j, value)
 	case "matrix":
 		d.jobMatrix(j, value)
-	case "tags":
-		d.tags(key, value)
 	default:
-		d.conduct(j.Job, what, value)
+		if !d.idleKeyword(key, value) {
+			d.delivery(j.Job, what, value)
+		}
+	}
+}
+
+// delivery decodes the keywords by which a job takes part in what a server offers
+// besides running it, and inputs; all others conduct does.
+func (d *decoder) delivery(j *Job, what string, n *syntax.Node) {
+	switch what {
+	case "run":
+		j.Steps = d.steps(n)
+	case "id_tokens":
+		j.IDTokens = d.idTokens(n)
+	case "release":
+		j.Release = d.release(n)
+	case "pages":
+		j.Pages = d.pages(n)
+	case "publish":
+		j.Publish = d.publish(n, what)
+	case "inputs":
+		j.Inputs = d.inputs(n)
+	default:
+		d.conduct(j, what, n)
 	}
 }
 
@@ -216,11 +247,13 @@ func (d *decoder) inherit(j *Job, n *syntax.Node) {
 	if absent("cache") {
 		j.Caches = def.Caches
 	}
-	if absent("before_script") {
-		j.BeforeScript = def.BeforeScript
-	}
-	if absent("after_script") {
-		j.AfterScript = def.AfterScript
+	if j.Steps == nil { // which stand in place of all scripts
+		if absent("before_script") {
+			j.BeforeScript = def.BeforeScript
+		}
+		if absent("after_script") {
+			j.AfterScript = def.AfterScript
+		}
 	}
 	if absent("artifacts") {
 		j.Artifacts = def.Artifacts
@@ -233,6 +266,9 @@ func (d *decoder) inherit(j *Job, n *syntax.Node) {
 	}
 	if absent("interruptible") {
 		j.Interruptible = def.Interruptible
+	}
+	if absent("id_tokens") {
+		j.IDTokens = def.IDTokens
 	}
 }
 

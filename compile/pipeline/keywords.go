@@ -37,8 +37,21 @@ const (
 	inInherit                          // inherit
 	inChanges                          // rules:changes
 	inExists                           // rules:exists
+	inKubernetes                       // image:kubernetes, services:kubernetes
+	inHooks                            // hooks
+	inStep                             // an entry of run
+	inIDToken                          // id_tokens:NAME
+	inPages                            // pages
+	inRelease                          // release
+	inReleaseAssets                    // release:assets
+	inReleaseLink                      // an entry of release:assets:links
+	inDAST                             // dast_configuration
+	inJobInput                         // inputs:NAME of a job
 	scopeEnd
 )
+
+// onlyScriptSteps is the help for steps that are programs of their own.
+const onlyScriptSteps = `a step that is fetched from elsewhere is not run here: write its commands under "script"`
 
 // inherited are the places of a keyword that default, the deprecated globals
 // and jobs share (specification 5.1).
@@ -66,7 +79,7 @@ var keywords = []keyword{
 	{name: "spec", refused: inPipeline, instead: `put "spec" in a document of its own at the beginning, ended by a line "---"`},
 	{name: "include", resolved: inPipeline},
 	{name: "workflow", done: inPipeline},
-	{name: "default", done: inPipeline | inInherit},
+	{name: "default", done: inPipeline | inInherit | inJobInput},
 	{name: "stages", done: inPipeline},
 	{name: "variables", done: inPipeline | inJob | inRule | inWorkflowRule | inFilter | inService | inInherit},
 
@@ -77,9 +90,9 @@ var keywords = []keyword{
 	{name: "services", done: inPipeline | inherited},
 	{name: "cache", done: inPipeline | inherited},
 	{name: "before_script", done: inPipeline | inherited},
-	{name: "script", done: inJob},
+	{name: "script", done: inJob | inStep},
 	{name: "after_script", done: inPipeline | inherited},
-	{name: "run", refused: inJob, instead: `write the commands of its steps under "script"`},
+	{name: "run", done: inJob},
 	{name: "trigger", refused: inJob},
 	{name: "rules", done: inJob | inWorkflow},
 	{name: "only", done: inJob},
@@ -97,51 +110,51 @@ var keywords = []keyword{
 	{name: "coverage", done: inJob},
 	{name: "tags", ignored: inherited},
 	{name: "inherit", done: inJob},
-	{name: "hooks", refused: inherited, instead: `use "before_script"`},
-	{name: "id_tokens", refused: inherited},
-	{name: "identity", refused: inherited},
+	{name: "hooks", ignored: inherited},
+	{name: "id_tokens", done: inherited},
+	{name: "identity", ignored: inherited},
 	{name: "secrets", done: inJob},
 	{name: "environment", done: inJob},
 	{name: "resource_group", done: inJob},
-	{name: "release", refused: inJob},
-	{name: "pages", refused: inJob, instead: `list the directory under "artifacts:paths"`},
-	{name: "publish", refused: inJob, instead: `list the directory under "artifacts:paths"`},
-	{name: "inputs", refused: inJob},
+	{name: "release", done: inJob},
+	{name: "pages", done: inJob},
+	{name: "publish", done: inJob | inPages},
+	{name: "inputs", done: inJob, refused: inStep, instead: onlyScriptSteps},
 	{name: "manual_confirmation", done: inJob},
-	{name: "dast_configuration", refused: inJob},
+	{name: "dast_configuration", ignored: inJob},
 
 	// variables
 	{name: "value", done: inVariable | inJobVariable},
-	{name: "description", done: inVariable},
-	{name: "options", done: inVariable},
+	{name: "description", done: inVariable | inRelease | inJobInput},
+	{name: "options", done: inVariable | inJobInput},
 	{name: "expand", done: inVariable | inJobVariable},
 
 	// image and services
-	{name: "name", done: inImage | inService | inArtifacts | inEnvironment | inVaultEngine | inCloudSecret | inManagedSecret | inWorkflow},
+	{name: "name", done: inImage | inService | inArtifacts | inEnvironment | inVaultEngine | inCloudSecret | inManagedSecret | inWorkflow | inStep | inRelease | inReleaseLink},
 	{name: "alias", done: inService},
 	{name: "entrypoint", done: inImage | inService},
 	{name: "command", done: inService},
 	{name: "pull_policy", done: inImage | inService},
 	{name: "docker", done: inImage | inService},
-	{name: "kubernetes", done: inFilter, ignored: inEnvironment, refused: inImage | inService},
-	{name: "ports", refused: inImage | inService},
-	{name: "user", done: inDocker},
-	{name: "platform", refused: inDocker},
+	{name: "kubernetes", done: inFilter, ignored: inEnvironment | inImage | inService},
+	{name: "ports", ignored: inImage | inService},
+	{name: "user", done: inDocker, ignored: inKubernetes},
+	{name: "platform", ignored: inDocker},
 
 	// rules, only and except
 	{name: "if", done: inRule | inWorkflowRule},
 	{name: "changes", done: inRule | inWorkflowRule | inFilter},
 	{name: "exists", done: inRule | inWorkflowRule},
 	{name: "compare_to", done: inChanges},
-	{name: "regexp", refused: inChanges | inExists, instead: `list patterns under "paths"`},
+	{name: "regexp", done: inChanges | inExists},
 	{name: "refs", done: inFilter},
 
 	// needs
 	{name: "job", done: inNeed},
 	{name: "optional", done: inNeed},
-	{name: "pipeline", refused: inNeed},
-	{name: "project", refused: inNeed | inExists},
-	{name: "ref", refused: inNeed | inExists},
+	{name: "pipeline", done: inNeed},
+	{name: "project", done: inNeed | inExists},
+	{name: "ref", done: inNeed | inExists | inRelease},
 
 	// artifacts and cache
 	{name: "key", done: inCache},
@@ -151,7 +164,7 @@ var keywords = []keyword{
 	{name: "paths", done: inArtifacts | inCache | inChanges | inExists},
 	{name: "exclude", done: inArtifacts},
 	{name: "untracked", done: inArtifacts | inCache},
-	{name: "expire_in", done: inArtifacts},
+	{name: "expire_in", done: inArtifacts, ignored: inPages},
 	{name: "expose_as", ignored: inArtifacts},
 	{name: "reports", done: inArtifacts},
 	{name: "public", ignored: inArtifacts},
@@ -187,11 +200,37 @@ var keywords = []keyword{
 	{name: "on_job_failure", done: inAutoCancel},
 
 	// environment
-	{name: "url", done: inEnvironment},
-	{name: "action", done: inEnvironment},
+	{name: "url", done: inEnvironment | inReleaseLink},
 	{name: "deployment_tier", done: inEnvironment},
 	{name: "on_stop", ignored: inEnvironment},
 	{name: "auto_stop_in", ignored: inEnvironment},
+
+	// steps of run
+	{name: "step", refused: inStep, instead: onlyScriptSteps},
+	{name: "func", refused: inStep, instead: onlyScriptSteps},
+	{name: "action", done: inEnvironment, refused: inStep, instead: onlyScriptSteps},
+	{name: "env", done: inStep},
+
+	// hooks, id_tokens, pages, dast_configuration
+	{name: "pre_get_sources_script", ignored: inHooks},
+	{name: "aud", done: inIDToken},
+	{name: "path_prefix", ignored: inPages},
+	{name: "site_profile", ignored: inDAST},
+	{name: "scanner_profile", ignored: inDAST},
+
+	// release
+	{name: "tag_name", done: inRelease},
+	{name: "tag_message", done: inRelease},
+	{name: "milestones", done: inRelease},
+	{name: "released_at", done: inRelease},
+	{name: "assets", done: inRelease},
+	{name: "links", done: inReleaseAssets},
+	{name: "filepath", done: inReleaseLink},
+	{name: "link_type", done: inReleaseLink},
+
+	// inputs of a job
+	{name: "type", done: inJobInput},
+	{name: "regex", done: inJobInput},
 
 	// retry, allow_failure and parallel; matrix in a job is an addition to the
 	// language: parallel:matrix of one entry

@@ -73,6 +73,11 @@ type Job struct {
 	BeforeScript []Command
 	Script       []Command
 	AfterScript  []Command
+	// Steps are those of run, in place of all scripts; nil if there is none.
+	Steps []Step
+	// Inputs are those of the job itself. Their values have been put in where they
+	// are mentioned.
+	Inputs []Input
 
 	// Rules is not nil if the job has rules, perhaps none.
 	Rules []Rule
@@ -82,10 +87,21 @@ type Job struct {
 
 	// Needs is nil if not specified; empty means: start at once.
 	Needs *[]Need
+	// External are needs of jobs of other pipelines and projects.
+	External []ExternalNeed
 	// Dependencies is nil if not specified; empty means: download nothing.
 	Dependencies *[]Text
 
-	Secrets     []Secret
+	Secrets []Secret
+	// IDTokens are variables that hold a token of a server; their values must be
+	// given too.
+	IDTokens []Secret
+	// Release is nil if there is none.
+	Release *Release
+	// Pages is nil if not specified; Publish is its deprecated form. The directory
+	// that a job of pages publishes is among its artifacts.
+	Pages       *Pages
+	Publish     Text
 	Artifacts   *Artifacts
 	Caches      []Cache
 	Retry       *Retry
@@ -112,6 +128,43 @@ type Command struct {
 	Text string
 	// Node tells the position of each line through LinePos.
 	Node *syntax.Node
+}
+
+// Step is an entry of run that has a script: a shell of its own.
+type Step struct {
+	Name   Text
+	Env    []Variable
+	Script Command
+}
+
+// Input is an input of a job.
+type Input struct {
+	Name  string
+	Value string
+	Pos   syntax.Pos // of the name
+}
+
+// Release is the release keyword. Its texts may hold variables, but for
+// ReleasedAt, a date of ISO 8601; "" stands for what is not specified.
+type Release struct {
+	TagName, Description, Name, Ref, TagMessage Text
+	Milestones                                  []Text
+	ReleasedAt                                  string
+	Links                                       []ReleaseLink
+}
+
+// ReleaseLink is an entry of release:assets:links.
+type ReleaseLink struct {
+	Name, URL, Path Text
+	Type            string // runbook, package, image, other, or ""
+}
+
+// Pages is the pages keyword.
+type Pages struct {
+	// On: the job makes a web site.
+	On bool
+	// Publish is its directory, "" if not specified.
+	Publish Text
 }
 
 // Image is the image keyword; Name may hold variables.
@@ -163,8 +216,12 @@ type Rule struct {
 type Paths struct {
 	Pos      syntax.Pos
 	Patterns []Text
+	// Regexp stands in place of the patterns; "" if not specified.
+	Regexp Text
 	// CompareTo is "" if not specified.
 	CompareTo Text
+	// Project and Ref are where files are to exist, "" for this project.
+	Project, Ref Text
 }
 
 // Filter is only or except. A key that is not specified is nil.
@@ -178,6 +235,15 @@ type Filter struct {
 	Changes []Text
 	// Kubernetes asks for a cluster.
 	Kubernetes bool
+}
+
+// ExternalNeed is an entry of needs for a job of another project, or of another
+// pipeline of this one. Its texts may hold variables.
+type ExternalNeed struct {
+	// Project and Ref, or Pipeline.
+	Project, Ref, Pipeline Text
+	Job                    Text
+	Artifacts              bool
 }
 
 // Need is an entry of needs, expanded over parallel jobs.

@@ -10,6 +10,8 @@ import (
 // need is an entry of needs as written, before it is expanded over parallel jobs.
 type need struct {
 	Need
+	// external, if not nil, is what is needed in place of a job of this pipeline.
+	external *ExternalNeed
 	// matrix holds the axes of each entry of needs:parallel:matrix.
 	matrix [][]axis
 }
@@ -61,10 +63,51 @@ func (d *decoder) need(n *syntax.Node) (need, bool) {
 			need.matrix = d.needMatrix(value, what)
 		}
 	})
-	if !foreign(n) {
-		d.require(n, inNeed, "needs[]", "job")
+	d.require(n, inNeed, "needs[]", "job")
+	if specified(n.Get("project")) || specified(n.Get("pipeline")) {
+		need.external = d.external(n, need)
 	}
 	return need, ok
+}
+
+// external decodes a need of a job of another project, or of another pipeline.
+func (d *decoder) external(n *syntax.Node, need need) *ExternalNeed {
+	x := &ExternalNeed{Job: need.Job, Artifacts: need.Artifacts}
+	text := func(name string) (t Text) {
+		if value := n.Get(name); specified(value) {
+			t, _ = d.filledText(value, path("needs", name))
+		}
+		return t
+	}
+	x.Project, x.Ref, x.Pipeline = text("project"), text("ref"), text("pipeline")
+	if specified(n.Get("project")) {
+		d.exclude(n, "project", "pipeline", "parallel", "optional")
+		d.require(n, inNeed, "needs[]", "ref")
+	} else {
+		d.exclude(n, "pipeline", "ref", "parallel")
+	}
+	return x
+}
+
+// maxProjectNeeds bounds the needs of other projects of a job (specification 0).
+const maxProjectNeeds = 5
+
+// externals are the needs among others that are of other pipelines and projects.
+func (d *decoder) externals(n *syntax.Node, needs []need) (all []ExternalNeed) {
+	projects := 0
+	for _, need := range needs {
+		if need.external == nil {
+			continue
+		}
+		all = append(all, *need.external)
+		if need.external.Project.Value != "" {
+			projects++
+		}
+	}
+	if projects > maxProjectNeeds {
+		d.fail(CodeLimit, n, "a job has at most %d needs of other projects, this one has %d", maxProjectNeeds, projects)
+	}
+	return all
 }
 
 // needMatrix decodes needs:parallel, which chooses among the jobs of a matrix.
@@ -97,11 +140,6 @@ func (d *decoder) needMatrix(n *syntax.Node, what string) (entries [][]axis) {
 		d.require(n, inNeedParallel, what, "matrix")
 	}
 	return entries
-}
-
-// foreign reports whether a need has a refused form, which needs no job.
-func foreign(n *syntax.Node) bool {
-	return specified(n.Get("pipeline")) || specified(n.Get("project"))
 }
 
 // maxEdges bounds the needs and dependencies of all jobs together after expansion over parallel
@@ -147,6 +185,9 @@ func (l *linker) needs(needs []need, own []Variable, copies int, ok *bool) *[]Ne
 	}
 	expanded := make([]Need, 0, len(needs))
 	for _, n := range needs {
+		if n.external != nil {
+			continue
+		}
 		names := l.expand(n.Job)
 		if n.matrix != nil {
 			names = l.chosen(n, own)

@@ -104,7 +104,7 @@ func (d *decoder) axes(n *syntax.Node, what string) ([]axis, bool) {
 		if p.Value.Kind == syntax.Sequence {
 			a.values = p.Value.Items
 		}
-		valid = d.variableName(p.Key) && valid
+		valid = d.shellName(p.Key) && valid
 		d.shellVariable(p.Key)
 		if len(a.values) == 0 {
 			d.fail(CodeMissing, p.Value, "%q must not be empty", path(what, p.Key.Value))

@@ -2,6 +2,8 @@ package pipeline
 
 import (
 	"regexp"
+	"slices"
+	"unicode/utf8"
 
 	"github.com/cic-ci/cic/compile/syntax"
 )
@@ -48,6 +50,9 @@ func (d *decoder) rule(n *syntax.Node) (r Rule, needs []need) {
 			r.Interruptible = &may
 		case "needs":
 			needs = d.needs(value)
+			if slices.ContainsFunc(needs, func(n need) bool { return n.external != nil }) {
+				d.fail(CodeValue, value, "%q names jobs of this pipeline only", what)
+			}
 		default:
 			d.ruleClause(&r, key.Value, value, what)
 		}
@@ -90,11 +95,18 @@ func (d *decoder) rulePaths(n *syntax.Node, what string, s scope) *Paths {
 			switch key.Value {
 			case "paths":
 				list = value
+			case "regexp":
+				p.Regexp = d.pathRegexp(value, path(what, key.Value))
 			case "compare_to":
 				p.CompareTo, _ = d.filledText(value, path(what, key.Value))
+			case "project":
+				p.Project, _ = d.filledText(value, path(what, key.Value))
+			case "ref":
+				p.Ref, _ = d.filledText(value, path(what, key.Value))
 			}
 		})
-		if d.require(n, s, what, "paths"); list == n {
+		d.pathsForm(n, s, what)
+		if list == n {
 			return p
 		}
 		what = path(what, "paths")
@@ -104,6 +116,31 @@ func (d *decoder) rulePaths(n *syntax.Node, what string, s scope) *Paths {
 		d.fail(CodeLimit, list, "%q has at most %d patterns, this list has %d", what, maxRulePaths, len(p.Patterns))
 	}
 	return p
+}
+
+// maxPathRegexp bounds rules:changes:regexp and its like, in characters
+// (specification 10.1).
+const maxPathRegexp = 255
+
+// pathRegexp decodes an expression for paths. Variables may be put into it, so
+// that it is for the caller to parse.
+func (d *decoder) pathRegexp(n *syntax.Node, what string) Text {
+	t, _ := d.filledText(n, what)
+	if length := utf8.RuneCountInString(t.Value); length > maxPathRegexp {
+		d.fail(CodeLimit, n, "%q has at most %d characters, this one has %d", what, maxPathRegexp, length)
+	}
+	return t
+}
+
+// pathsForm checks which keywords of a mapping of paths stand together.
+func (d *decoder) pathsForm(n *syntax.Node, s scope, what string) {
+	d.exclude(n, "regexp", "paths")
+	if !specified(n.Get("regexp")) {
+		d.require(n, s, what, "paths")
+	}
+	if s == inExists && specified(n.Get("ref")) {
+		d.require(n, s, what, "project")
+	}
 }
 
 // filter decodes only or except: a list of refs, a mapping with refs, or a

@@ -33,7 +33,7 @@ func (d *decoder) secrets(n *syntax.Node) []Secret {
 	var all []Secret
 	for _, p := range n.Pairs {
 		s := Secret{Name: p.Key.Value, Pos: p.Key.Pos, File: true}
-		if d.variableName(p.Key) {
+		if d.shellName(p.Key) {
 			d.secret(&s, p.Key, p.Value)
 			all = append(all, s)
 		}

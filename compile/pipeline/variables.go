@@ -31,16 +31,28 @@ func (d *decoder) variables(n *syntax.Node, what string, form scope) []Variable 
 	return variables
 }
 
-// variableName checks that a shell can hold the variable.
+// variableName checks the name of a variable and reports whether a shell can hold
+// it. One that none can is accepted, as on GitLab, and reaches no script: it is
+// left out (specification 18.1).
 func (d *decoder) variableName(key *syntax.Node) bool {
+	if isIdentifier(key.Value) || key.Kind != syntax.String && key.Kind != syntax.Int || key.Value == "" {
+		return d.shellName(key)
+	}
+	d.warn(CodeVariableName, key, "%q is a name that no shell accepts: no script sees the variable", key.Value).Help = shellNameHelp
+	return false
+}
+
+const shellNameHelp = "use letters, digits and underscores, and begin with no digit"
+
+// shellName checks that a shell can hold a variable of this name.
+func (d *decoder) shellName(key *syntax.Node) bool {
 	if key.Kind != syntax.String && key.Kind != syntax.Int {
 		d.fail(CodeVariableName, key, "a variable's name must be a string, not %s", kindPhrases[key.Kind]).Help =
 			fmt.Sprintf("quote it: %q", key.Raw)
 		return false
 	}
 	if !isIdentifier(key.Value) {
-		d.fail(CodeVariableName, key, "%q is not a variable name", key.Value).Help =
-			"use letters, digits and underscores, and begin with no digit"
+		d.fail(CodeVariableName, key, "%q is not a variable name", key.Value).Help = shellNameHelp
 		return false
 	}
 	if len(key.Value) > maxNameLen {

@@ -1,0 +1,83 @@
+package compile
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/cic-ci/cic/compile/pipeline"
+	"github.com/cic-ci/cic/compile/syntax"
+)
+
+// changed evaluates the clause changes of a rule.
+func (s *selector) changed(j *pipeline.Job, p *pipeline.Paths, where string) bool {
+	re := s.pathRegexp(j, p, where)
+	if p.Regexp.Value != "" && re == nil {
+		return false
+	}
+	compareTo := s.expanded(j, p.CompareTo.Value)
+	changed, err := s.env.files.changed(s.patterns(j, p.Patterns), re, compareTo)
+	if err != nil {
+		s.failClause(p.CompareTo, where, err)
+	}
+	return changed
+}
+
+// exists evaluates the clause exists of a rule. Nothing is known of the files of
+// other projects or refs, so that none is taken to exist there.
+func (s *selector) exists(j *pipeline.Job, p *pipeline.Paths, where string) bool {
+	re := s.pathRegexp(j, p, where)
+	if p.Regexp.Value != "" && re == nil {
+		return false
+	}
+	if elsewhere := s.elsewhere(j, p); elsewhere != "" {
+		s.diags.report(&syntax.Error{
+			Severity: syntax.SeverityWarning, Code: codeUnknownFiles, Pos: p.Project.Pos, Len: max(1, utf8.RuneCountInString(p.Project.Value)),
+			Msg: fmt.Sprintf("%s: the files of %s are not known here: the clause does not hold", where, elsewhere),
+		})
+		return false
+	}
+	exists, err := s.env.files.exists(s.patterns(j, p.Patterns), re)
+	if err != nil {
+		s.failClause(pipeline.Text{Pos: p.Pos}, where, err)
+	}
+	return exists
+}
+
+// elsewhere is the project, and the ref of it, that a clause means, "" for what is
+// compiled.
+func (s *selector) elsewhere(j *pipeline.Job, p *pipeline.Paths) string {
+	project, ref := s.expanded(j, p.Project.Value), s.expanded(j, p.Ref.Value)
+	if project == "" {
+		return ""
+	}
+	own, _ := s.lookup(j, "CI_PROJECT_PATH")
+	if strings.EqualFold(project, own) {
+		if ref == "" {
+			return ""
+		}
+		for _, name := range []string{"CI_COMMIT_REF_NAME", "CI_COMMIT_SHA"} {
+			if value, _ := s.lookup(j, name); value == ref {
+				return ""
+			}
+		}
+	}
+	if ref != "" {
+		return fmt.Sprintf("project %q at %q", project, ref)
+	}
+	return fmt.Sprintf("project %q", project)
+}
+
+// pathRegexp parses the expression of a clause; nil for none, or after an error.
+func (s *selector) pathRegexp(j *pipeline.Job, p *pipeline.Paths, where string) *pathRegexp {
+	if p.Regexp.Value == "" {
+		return nil
+	}
+	re, err := parsePathRegexp(s.expanded(j, p.Regexp.Value))
+	if err != nil {
+		reason := strings.TrimPrefix(err.Error(), "error parsing regexp: ")
+		s.failClause(p.Regexp, where+":regexp", fmt.Errorf("invalid regular expression: %s", reason))
+		return nil
+	}
+	return re
+}
