@@ -82,6 +82,11 @@ after_script              jobs/test-3.11-sqlite-c6c7bf037aa1.after.sh
                           shell = sh
 needs                     build
                           lint (artifacts: false) (optional: true)
+external_needs            [0].project = group/lib
+                          [0].ref = main
+                          [0].job = build
+                          [1].pipeline = 7
+                          [1].job = build
 inputs                    jobs = build
 artifacts                 untracked = true
                           when = on_success
@@ -109,6 +114,17 @@ environment               review/x
                           url = https://x.example
                           action = start
                           tier = testing
+release                   tag_name = v1
+                          name = One
+                          description = "The\nfirst."
+                          ref = main
+                          tag_message = v1
+                          milestones = m1
+                          released_at = 2026-03-15
+                          links[0].name = app
+                          links[0].url = https://x.example/app
+                          links[0].filepath = /app
+                          links[0].type = package
 resources                 cpus = 1.5
                           memory = 1073741824
                           disk = 2147483648

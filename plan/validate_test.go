@@ -133,6 +133,16 @@ func TestValidate(t *testing.T) {
 		{"disk", func(p *Plan) { p.Jobs[test].Resources.Disk = -1 }, `resources.disk: -1 is negative`},
 		{"pids", func(p *Plan) { p.Jobs[test].Resources.PIDs = -1 }, `resources.pids: -1 is negative`},
 
+		{"external need", func(p *Plan) { p.Jobs[test].ExternalNeeds[0].Pipeline = &Text{Value: "7"} }, `external_needs[0]: must have either a project or a pipeline`},
+		{"external nowhere", func(p *Plan) { p.Jobs[test].ExternalNeeds[1].Pipeline = nil }, `external_needs[1]: must have either a project or a pipeline`},
+		{"external ref", func(p *Plan) { p.Jobs[test].ExternalNeeds[0].Ref.Value = "" }, `external_needs[0].ref: must not be empty`},
+		{"external job", func(p *Plan) { p.Jobs[test].ExternalNeeds[0].Job.Value = "\x1b[2J" }, `external_needs[0].job: "\x1b[2J" holds a control character`},
+		{"release tag", func(p *Plan) { p.Jobs[test].Release.TagName.Value = "a\nb" }, `release.tag_name: "a\nb" holds a control character`},
+		{"release description", func(p *Plan) { p.Jobs[test].Release.Description.Value = "\x00" }, `release.description: "\x00" holds a NUL`},
+		{"release milestone", func(p *Plan) { p.Jobs[test].Release.Milestones[0] = text("${") }, `release.milestones[0]: template "${": malformed`},
+		{"release link", func(p *Plan) { p.Jobs[test].Release.Links[0].URL.Value = "\n" }, `release.links[0].url: "\n" holds a control character`},
+		{"release link type", func(p *Plan) { p.Jobs[test].Release.Links[0].Type = "x" }, `release.links[0].type: "x" is none of runbook, package, image, other`},
+
 		{"artifacts of nothing", func(p *Plan) { p.Jobs[test].Artifacts.Untracked = false }, `artifacts: has neither paths nor untracked nor reports: leave it out`},
 		{"artifact path", func(p *Plan) { p.Jobs[build].Artifacts.Paths[1].Value = "a/../../b" }, `artifacts.paths[1]: "a/../../b" leads out of the project`},
 		{"artifact absolute", func(p *Plan) { p.Jobs[build].Artifacts.Paths[0].Value = "/etc" }, `artifacts.paths[0]: "/etc" leads out of the project`},

@@ -91,12 +91,15 @@ func (d *decoder) input(key, n *syntax.Node) Input {
 	}
 	d.require(n, inJobInput, what, "default")
 	value := n.Get("default")
-	if !specified(value) || !d.inputValue(value, path(what, "default"), kind) {
-		return in
+	valid := specified(value) && d.inputValue(value, path(what, "default"), kind)
+	if valid {
+		in.Value = inputText(value)
 	}
-	in.Value = inputText(value)
-	if options != nil {
-		d.inputOptions(options, path(what, "options"), kind, in)
+	if options != nil && !d.offers(options, path(what, "options"), kind, in.Value) && valid {
+		d.fail(CodeValue, options, "%q must list the default value %q", path(what, "options"), in.Value)
+	}
+	if !valid {
+		return in
 	}
 	if pattern.Value != "" {
 		d.inputPattern(value, n.GetKey("regex"), what, kind, pattern.Value)
@@ -115,19 +118,19 @@ func (d *decoder) inputValue(n *syntax.Node, what, kind string) bool {
 	return false
 }
 
-func (d *decoder) inputOptions(n *syntax.Node, what, kind string, in Input) {
+// offers decodes options and reports whether they hold a value; so does what is no
+// list, which is reported.
+func (d *decoder) offers(n *syntax.Node, what, kind, value string) bool {
 	offered := false
 	if !d.list(n, what, wantList, func(item *syntax.Node) {
-		offered = d.inputValue(item, what+"[]", kind) && inputText(item) == in.Value || offered
+		offered = d.inputValue(item, what+"[]", kind) && inputText(item) == value || offered
 	}) {
-		return
+		return true
 	}
 	if len(n.Items) > maxInputOptions {
 		d.fail(CodeLimit, n, "%q has at most %d entries, this list has %d", what, maxInputOptions, len(n.Items))
 	}
-	if !offered {
-		d.fail(CodeValue, n, "%q must list the default value %q", what, in.Value)
-	}
+	return offered
 }
 
 func (d *decoder) inputPattern(value, key *syntax.Node, what, kind, pattern string) {

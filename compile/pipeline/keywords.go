@@ -201,6 +201,7 @@ var keywords = []keyword{
 
 	// environment
 	{name: "url", done: inEnvironment | inReleaseLink},
+	{name: "action", done: inEnvironment, refused: inStep, instead: onlyScriptSteps},
 	{name: "deployment_tier", done: inEnvironment},
 	{name: "on_stop", ignored: inEnvironment},
 	{name: "auto_stop_in", ignored: inEnvironment},
@@ -208,7 +209,6 @@ var keywords = []keyword{
 	// steps of run
 	{name: "step", refused: inStep, instead: onlyScriptSteps},
 	{name: "func", refused: inStep, instead: onlyScriptSteps},
-	{name: "action", done: inEnvironment, refused: inStep, instead: onlyScriptSteps},
 	{name: "env", done: inStep},
 
 	// hooks, id_tokens, pages, dast_configuration

@@ -55,10 +55,22 @@ func TestKeywordsAreHandled(t *testing.T) {
 		inNeedParallel: func(n *syntax.Node) *syntax.Node {
 			return inJobAs("needs", list(mapping("parallel", n)))
 		},
-		inChanges:    func(n *syntax.Node) *syntax.Node { return inJobAs("rules", list(mapping("changes", n))) },
-		inExists:     func(n *syntax.Node) *syntax.Node { return inJobAs("rules", list(mapping("exists", n))) },
-		inInherit:    func(n *syntax.Node) *syntax.Node { return inJobAs("inherit", n) },
-		inWorkflow:   func(n *syntax.Node) *syntax.Node { return mapping("workflow", n) },
+		inChanges:       func(n *syntax.Node) *syntax.Node { return inJobAs("rules", list(mapping("changes", n))) },
+		inExists:        func(n *syntax.Node) *syntax.Node { return inJobAs("rules", list(mapping("exists", n))) },
+		inInherit:       func(n *syntax.Node) *syntax.Node { return inJobAs("inherit", n) },
+		inWorkflow:      func(n *syntax.Node) *syntax.Node { return mapping("workflow", n) },
+		inKubernetes:    func(n *syntax.Node) *syntax.Node { return inJobAs("image", mapping("kubernetes", n)) },
+		inHooks:         func(n *syntax.Node) *syntax.Node { return inJobAs("hooks", n) },
+		inStep:          func(n *syntax.Node) *syntax.Node { return inJobAs("run", list(n)) },
+		inIDToken:       func(n *syntax.Node) *syntax.Node { return inJobAs("id_tokens", mapping("A", n)) },
+		inPages:         func(n *syntax.Node) *syntax.Node { return inJobAs("pages", n) },
+		inRelease:       func(n *syntax.Node) *syntax.Node { return inJobAs("release", n) },
+		inReleaseAssets: func(n *syntax.Node) *syntax.Node { return inJobAs("release", mapping("assets", n)) },
+		inReleaseLink: func(n *syntax.Node) *syntax.Node {
+			return inJobAs("release", mapping("assets", mapping("links", list(n))))
+		},
+		inDAST:       func(n *syntax.Node) *syntax.Node { return inJobAs("dast_configuration", n) },
+		inJobInput:   func(n *syntax.Node) *syntax.Node { return inJobAs("inputs", mapping("a", n)) },
 		inAutoCancel: func(n *syntax.Node) *syntax.Node { return mapping("workflow", mapping("auto_cancel", n)) },
 	}
 	for s := scope(1); s < scopeEnd; s <<= 1 {

@@ -41,6 +41,7 @@ func (d *decoder) needs(n *syntax.Node) []need {
 
 func (d *decoder) need(n *syntax.Node) (need, bool) {
 	need := need{Need: Need{Artifacts: true}}
+	var elsewhere ExternalNeed
 	var ok bool
 	switch n.Kind {
 	case syntax.String:
@@ -61,32 +62,38 @@ func (d *decoder) need(n *syntax.Node) (need, bool) {
 			need.Optional = d.boolean(value, what)
 		case "parallel":
 			need.matrix = d.needMatrix(value, what)
+		case "project":
+			elsewhere.Project, _ = d.filledText(value, what)
+		case "ref":
+			elsewhere.Ref, _ = d.filledText(value, what)
+		case "pipeline":
+			elsewhere.Pipeline, _ = d.filledText(value, what)
 		}
 	})
 	d.require(n, inNeed, "needs[]", "job")
-	if specified(n.Get("project")) || specified(n.Get("pipeline")) {
-		need.external = d.external(n, need)
+	if d.needsElsewhere(n) {
+		elsewhere.Job, elsewhere.Artifacts = need.Job, need.Artifacts
+		need.external = &elsewhere
 	}
 	return need, ok
 }
 
-// external decodes a need of a job of another project, or of another pipeline.
-func (d *decoder) external(n *syntax.Node, need need) *ExternalNeed {
-	x := &ExternalNeed{Job: need.Job, Artifacts: need.Artifacts}
-	text := func(name string) (t Text) {
-		if value := n.Get(name); specified(value) {
-			t, _ = d.filledText(value, path("needs", name))
-		}
-		return t
-	}
-	x.Project, x.Ref, x.Pipeline = text("project"), text("ref"), text("pipeline")
-	if specified(n.Get("project")) {
+// needsElsewhere reports whether a need is of a job of another project, or of
+// another pipeline, and checks which keywords stand together.
+func (d *decoder) needsElsewhere(n *syntax.Node) bool {
+	switch {
+	case specified(n.Get("project")):
 		d.exclude(n, "project", "pipeline", "parallel", "optional")
 		d.require(n, inNeed, "needs[]", "ref")
-	} else {
+	case specified(n.Get("pipeline")):
 		d.exclude(n, "pipeline", "ref", "parallel")
+	default:
+		if specified(n.Get("ref")) {
+			d.require(n, inNeed, "needs[]", "project")
+		}
+		return false
 	}
-	return x
+	return true
 }
 
 // maxProjectNeeds bounds the needs of other projects of a job (specification 0).
