@@ -13,6 +13,7 @@ import (
 
 	"github.com/cic-ci/cic/exec"
 	"github.com/cic-ci/cic/exec/containerd"
+	"github.com/cic-ci/cic/exec/userns"
 	"github.com/cic-ci/cic/exec/workspace"
 	"github.com/cic-ci/cic/plan"
 )
@@ -67,7 +68,8 @@ func stateDir(c *cli.Context) (string, error) {
 }
 
 // openRuntime connects to containerd. dir is nil where no job is to run.
-func openRuntime(ctx context.Context, c *cli.Context, dir *exec.RunDir) (*containerd.Runtime, error) {
+// users are the ids of jobs in user namespaces, nil for none.
+func openRuntime(ctx context.Context, c *cli.Context, dir *exec.RunDir, users *userns.Namespace) (*containerd.Runtime, error) {
 	state, err := stateDir(c)
 	if err != nil {
 		return nil, err
@@ -79,6 +81,7 @@ func openRuntime(ctx context.Context, c *cli.Context, dir *exec.RunDir) (*contai
 
 		StrictRuntime:  c.Bool("strict-runtime"),
 		Network:        c.String("network"),
+		Users:          users,
 		ServiceTimeout: c.Duration("service-timeout"),
 		Warn:           warner(c.App.ErrWriter),
 		Progress:       func(msg string) { fmt.Fprintf(c.App.ErrWriter, "cic: %s\n", msg) },
@@ -112,7 +115,7 @@ func imageMappings(c *cli.Context) (mappings []containerd.Mapping, err error) {
 func withRuntime(c *cli.Context, do func(context.Context, *containerd.Runtime) error) error {
 	ctx, _, stop := onSignals(c.Context, io.Discard) // no jobs to speak of
 	defer stop()
-	r, err := openRuntime(ctx, c, nil)
+	r, err := openRuntime(ctx, c, nil, nil)
 	if err == nil {
 		err = do(ctx, r)
 		if closeErr := r.Close(); closeErr != nil && err == nil {
@@ -128,7 +131,12 @@ func withRuntime(c *cli.Context, do func(context.Context, *containerd.Runtime) e
 // executeInContainers runs a plan on containerd, after it has cleared away what
 // runs that died have left.
 func executeInContainers(ctx context.Context, c *cli.Context, p *project, e *exec.Executor, pl *plan.Plan, scripts func(plan.Script) ([]byte, error)) (result *exec.Result, err error) {
-	r, err := openRuntime(ctx, c, e.RunDir)
+	users, err := openUsers(c, p)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, users.Close()) }()
+	r, err := openRuntime(ctx, c, e.RunDir, users)
 	if err != nil {
 		return nil, err
 	}
@@ -163,6 +171,11 @@ func executeInContainers(ctx context.Context, c *cli.Context, p *project, e *exe
 		}
 	}
 	e.Runtime, e.Workspaces = r, manager
+	if users != nil {
+		if e.Mapped, err = mapped(manager, users); err != nil {
+			return nil, err
+		}
+	}
 	caches, afterwards, err := openCaches(ctx, c, p, pl)
 	if err != nil {
 		return nil, err

@@ -60,6 +60,7 @@ func execFlags() []cli.Flag {
 		&cli.StringFlag{Name: "source", Value: "clean", Usage: "clean: jobs do not see what git ignores; all: they do"},
 		&cli.StringFlag{Name: "network", Value: containerd.NetworkBridge, Usage: "bridge: jobs have a network of their own and reach what the machine reaches; none: only their services; host: the machine's network"},
 		&cli.DurationFlag{Name: "service-timeout", Value: 30 * time.Second, Usage: "start a job after this `TIME` though its services are not ready"},
+		usernsFlag(),
 		&cli.BoolFlag{Name: "skip-unchanged", Usage: "take over the result of a job that has succeeded before with the same script, image, variables, files and inputs"},
 		&cli.BoolFlag{Name: "strict-runtime", Usage: "refuse to run with a containerd, runc or crun that has known security holes"},
 		&cli.BoolFlag{Name: "keep-failed", Usage: "keep the workspaces of failed jobs for cic shell"},
@@ -115,6 +116,9 @@ func checkExecFlags(c *cli.Context) error {
 	}
 	if c.IsSet("jobs") && c.Int("jobs") < 1 {
 		return usage("--jobs is at least 1, not %d", c.Int("jobs"))
+	}
+	if c.Bool("userns") && c.String("network") == containerd.NetworkHost {
+		return usage("--userns needs a network of the jobs' own: use --network bridge or none")
 	}
 	if err := checkViewFlags(c); err != nil {
 		return err

@@ -42,7 +42,7 @@ type launched struct {
 // among them: they are given for one run.
 var keptFlags = []string{
 	"address", "cache", "cpus", "disk", "image", "jobs", "memory", "network", "pids",
-	"service-timeout", "source", "timeout", "workspace",
+	"service-timeout", "source", "timeout", "userns", "workspace",
 }
 
 // recordLaunch writes launchFile.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/cic-ci/cic/exec"
 	"github.com/cic-ci/cic/exec/containerd"
+	"github.com/cic-ci/cic/exec/userns"
 )
 
 func shellCommand() *cli.Command {
@@ -124,12 +125,19 @@ func enter(c *cli.Context, r *exec.Record, kept *exec.Kept, p *project, command 
 	// At a terminal, Ctrl-C is for the shell and no signal.
 	ctx, _, stop := onSignals(c.Context, c.App.ErrWriter)
 	defer stop()
-	runtime, err := openRuntime(ctx, c, dir)
+	var users *userns.Namespace
+	if kept.UserNamespace {
+		if users, err = userns.Open(p.dir); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, users.Close()) }()
+	}
+	runtime, err := openRuntime(ctx, c, dir, users)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, runtime.Close()) }()
-	code, err := enterWorkspace(ctx, c, p, dir, runtime, kept, command)
+	code, err := enterWorkspace(ctx, c, p, dir, runtime, users, kept, command)
 	if signal, ok := signalCode(ctx, nil, err); ok {
 		return &exitError{code: signal}
 	}
@@ -141,11 +149,16 @@ func enter(c *cli.Context, r *exec.Record, kept *exec.Kept, p *project, command 
 
 // enterWorkspace mounts the kept workspace and runs the command in it. The
 // private layer is given back afterwards, with what was changed in it.
-func enterWorkspace(ctx context.Context, c *cli.Context, p *project, dir *exec.RunDir, runtime *containerd.Runtime, kept *exec.Kept,
-	command []string) (code int, err error) {
+func enterWorkspace(ctx context.Context, c *cli.Context, p *project, dir *exec.RunDir, runtime *containerd.Runtime, users *userns.Namespace,
+	kept *exec.Kept, command []string) (code int, err error) {
 	manager, err := workspaces(ctx, c, p, dir)
 	if err != nil {
 		return 0, err
+	}
+	if users != nil {
+		if manager, err = mapped(manager, users); err != nil {
+			return 0, err
+		}
 	}
 	layers := slices.DeleteFunc(kept.Layers, func(layer string) bool {
 		_, err := os.Stat(layer)
@@ -164,7 +177,7 @@ func enterWorkspace(ctx context.Context, c *cli.Context, p *project, dir *exec.R
 		err = errors.Join(err, keepErr, tree.Close())
 	}()
 	spec := exec.Spec{ID: id, Job: &kept.Job, Image: kept.Image, Env: kept.Env, Services: kept.Services, Limits: kept.Limits,
-		Granted: kept.Granted, Builds: tree.Builds(), Scratch: filepath.Join(dir.Dir, "work", "scratch", id)}
+		Granted: kept.Granted, UserNamespace: kept.UserNamespace, Builds: tree.Builds(), Scratch: filepath.Join(dir.Dir, "work", "scratch", id)}
 	if err := os.Mkdir(spec.Scratch, 0o700); err != nil {
 		return 0, err
 	}

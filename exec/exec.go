@@ -87,6 +87,9 @@ type Spec struct {
 	Limits plan.Resources
 	// Granted is what the plan asks for and the command line granted.
 	Granted Granted
+	// UserNamespace: the job and its services run in user namespaces, and Builds shows
+	// them the owners of files that the disk has.
+	UserNamespace bool
 	// Builds is a host directory, a mount point with shared propagation, to be seen
 	// at /builds (bind, rslave). The project appears in its sub-directory project.
 	Builds string

@@ -181,7 +181,7 @@ func (w *worker) prepare() error {
 			return err
 		}
 	}
-	if w.ws, err = w.r.Workspaces.Open(w.id); err != nil {
+	if w.ws, err = w.workspaces().Open(w.id); err != nil {
 		return fmt.Errorf("workspace: %w", err)
 	}
 	w.box, err = w.r.Runtime.Setup(w.ctx, Spec{
@@ -196,6 +196,8 @@ func (w *worker) prepare() error {
 		Secrets:  w.r.Secrets.of(w.job),
 		Limits:   w.limits(),
 		Granted:  w.granted(),
+
+		UserNamespace: w.inUserNamespace(),
 	})
 	if err == nil {
 		w.limitDisk(w.limits().Disk)
@@ -256,6 +258,7 @@ func (w *worker) perform(l launch, res *JobResult, setupErr error) (err error) {
 	w.noteInputs(l.from)
 	w.noteExternal()
 	w.noteLimits()
+	w.noteUserNamespace()
 	// Artifacts may overwrite what a cache holds, as on GitLab.
 	if err := w.ws.Mount(append(caches, l.layers...)); err != nil {
 		return fmt.Errorf("workspace: %w", err)

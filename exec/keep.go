@@ -23,6 +23,8 @@ type Kept struct {
 	Services []Service      `json:"services,omitempty"`
 	Limits   plan.Resources `json:"limits"`
 	Granted  Granted        `json:"granted"`
+	// UserNamespace: it ran in one.
+	UserNamespace bool `json:"user_namespace,omitempty"`
 	// Layers are those for [Workspace.Mount].
 	Layers []string `json:"layers,omitempty"`
 	// Tree is the private layer, empty for a project that jobs share.
@@ -45,7 +47,7 @@ func (w *worker) keepWorkspace() error {
 	if err := workspace.Remove(dir); err != nil || !w.keep {
 		return err
 	}
-	k := Kept{Job: *w.job, Image: w.image(), Limits: w.limits(), Granted: w.granted()}
+	k := Kept{Job: *w.job, Image: w.image(), Limits: w.limits(), Granted: w.granted(), UserNamespace: w.inUserNamespace()}
 	var err error
 	if k.Services, err = w.services(); err != nil {
 		return err

@@ -14,6 +14,9 @@ import (
 type Executor struct {
 	Runtime    Runtime
 	Workspaces Workspaces
+	// Mapped, if not nil, makes the workspaces of jobs that run in user namespaces: all
+	// but those that were granted something.
+	Mapped Workspaces
 	// Now is the clock; its times must carry a monotonic reading, as those of time.Now do.
 	Now func() time.Time
 	// RunDir is where logs, artifacts and the journal go. Without one there are none.

@@ -2,10 +2,11 @@ package containerd
 
 import (
 	"io"
-
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
+
+	"github.com/cic-ci/cic/exec/userns"
 )
 
 // Namespace is the containerd namespace that holds everything of cic.
@@ -47,6 +48,9 @@ type Config struct {
 	// own from which they reach what the machine reaches; "none", their own loopback
 	// and their services; "host", the machine's own network.
 	Network string
+	// Users has the ids of jobs in user namespaces ([exec.Spec.UserNamespace]), nil where
+	// there are none. It must stay open until Close.
+	Users *userns.Namespace
 	// ServiceTimeout is how long services may take to be ready; 0 stands for GitLab's 30 s.
 	ServiceTimeout time.Duration
 	// Warn is told what a person should know. It may be nil, and is called concurrently.

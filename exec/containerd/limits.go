@@ -159,10 +159,8 @@ func (s *sandbox) written(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("look for the layer of a container: %w", err)
 	}
 	for _, m := range mounts {
-		for _, option := range m.Options {
-			if dir, ok := strings.CutPrefix(option, "upperdir="); ok && m.Type == "overlay" {
-				return dir, nil
-			}
+		if dir := overlayValue(m, "upperdir"); m.Type == "overlay" && dir != "" {
+			return dir, nil
 		}
 	}
 	return "", errNoLayer

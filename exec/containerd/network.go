@@ -151,8 +151,8 @@ func (s *sandbox) writeNameFiles(base []byte, names []network.Name) error {
 		return err
 	}
 	return errors.Join(
-		writeFile(s.nameFile(hostsFile), network.HostsFile(base, names), 0o644),
-		writeFile(s.nameFile(resolvFile), resolv, 0o644))
+		writeFile(s.nameFile(hostsFile), network.HostsFile(base, names), 0o644), s.give(s.nameFile(hostsFile)),
+		writeFile(s.nameFile(resolvFile), resolv, 0o644), s.give(s.nameFile(resolvFile)))
 }
 
 // nameFile is where a file of /etc is on the host.

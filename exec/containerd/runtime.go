@@ -99,6 +99,9 @@ func Open(ctx context.Context, cfg Config) (*Runtime, error) {
 			return nil, errors.Join(systemError("update it, or leave out --strict-runtime", err), r.Close())
 		}
 	}
+	if err := r.openToRoot(); err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
 	r.startGuard()
 	return r, nil
 }

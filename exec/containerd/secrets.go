@@ -69,8 +69,8 @@ func (s *sandbox) writeSecrets() error {
 	if len(s.job.Secrets) == 0 {
 		return nil
 	}
-	user := s.spec.Process.User
-	if err := os.Chown(s.secrets(), int(user.UID), int(user.GID)); err != nil {
+	uid, gid := s.hostIDs(s.spec.Process.User.UID, s.spec.Process.User.GID)
+	if err := os.Chown(s.secrets(), uid, gid); err != nil {
 		return err
 	}
 	var env bytes.Buffer
@@ -95,7 +95,8 @@ func (s *sandbox) writeSecret(name string, data []byte) error {
 	if err := errors.Join(removeFile(file), writeFile(file, data, 0o400)); err != nil {
 		return err
 	}
-	return os.Chown(file, int(s.spec.Process.User.UID), int(s.spec.Process.User.GID))
+	uid, gid := s.hostIDs(s.spec.Process.User.UID, s.spec.Process.User.GID)
+	return os.Chown(file, uid, gid)
 }
 
 // removeSecrets removes the values, wherever their file system is still mounted.

@@ -58,7 +58,7 @@ func (r *Runtime) newService(ctx context.Context, job exec.Spec, i int) (*servic
 	s := &sandbox{r: r, id: r.newID("service"), img: img, job: exec.Spec{
 		// No job's id holds an @.
 		ID: fmt.Sprintf("%s@%d", job.ID, i+1), Job: &plan.Job{Image: spec.Image, Privileged: spec.Privileged},
-		Env: spec.Env, Limits: job.Limits, Granted: exec.Granted{Privileged: spec.Privileged},
+		Env: spec.Env, Limits: job.Limits, Granted: exec.Granted{Privileged: spec.Privileged}, UserNamespace: job.UserNamespace,
 		Builds: job.Builds, Scratch: filepath.Join(job.Scratch, fmt.Sprintf("service-%d", i+1)),
 	}}
 	if s.spec, err = r.newSpec(s.job, img, s.programs()); err != nil {

@@ -49,6 +49,8 @@ type sandbox struct {
 	host     *network.Host
 	segment  *network.Segment
 	services []*service
+	// snapshot is what its root file system is mounted from, in a user namespace.
+	snapshot []mount.Mount
 	// tasks counts those made so far.
 	tasks int
 	// layers hold what the job writes, where that is limited.
@@ -158,7 +160,13 @@ func (s *sandbox) create(ctx context.Context) error {
 	if d := s.r.daemon; d != nil {
 		opts = append(opts, client.WithRuntime(runtimeName, &options.Options{BinaryName: s.r.ociRuntime, Root: d.runcRoot()}))
 	}
-	if s.img.stored != nil {
+	switch {
+	case s.img.stored == nil:
+	case s.job.UserNamespace:
+		if err := s.newSnapshot(ctx, labels); err != nil {
+			return systemError("", fmt.Errorf("make the root file system: %w", err))
+		}
+	default:
 		opts = append(opts, client.WithSnapshotter(s.r.snapshotter), client.WithNewSnapshot(s.id, s.img.stored, snapshots.WithLabels(labels)))
 	}
 	opts = append(opts, client.WithSpec(s.spec))
@@ -182,49 +190,31 @@ func (s *sandbox) create(ctx context.Context) error {
 // starting it is left.
 func (s *sandbox) newTask(ctx context.Context) error {
 	s.tasks++
-	var opts []client.NewTaskOpts
-	if s.img.stored == nil {
-		rootfs, err := s.overlay()
-		if err != nil {
-			return systemError("", err)
-		}
-		opts = append(opts, client.WithRootFS([]mount.Mount{rootfs}))
+	opts := s.taskOpts()
+	rootfs, unmount, err := s.rootfs()
+	if err != nil {
+		return systemError("", err)
 	}
+	opts = append(opts, client.WithRootFS(rootfs))
 	path := filepath.Join(s.job.Scratch, fmt.Sprintf("output-%d", s.tasks))
 	task, err := s.container.NewTask(ctx, func(string) (_ cio.IO, err error) {
 		s.out, err = newOutput(path, 0o600)
 		return s.out, err
 	}, opts...)
+	unmountErr := unmount()
 	if err != nil {
 		return s.taskError(err)
 	}
 	s.task, s.ran = task, false
+	if unmountErr != nil {
+		return systemError("", unmountErr)
+	}
 	if s.host != nil {
 		if err := s.host.Attach(int(task.Pid())); err != nil {
 			return systemError("", err)
 		}
 	}
 	return nil
-}
-
-// rootfsUpper holds what the job writes over a directory of the host.
-func (s *sandbox) rootfsUpper() string { return filepath.Join(s.job.Scratch, "rootfs") }
-
-// overlay is the root file system over a directory of the host: that is only
-// read, and what the job writes is in the scratch directory. A work directory
-// serves one mount only if that is volatile, which spares the disk a sync.
-func (s *sandbox) overlay() (mount.Mount, error) {
-	upper := s.rootfsUpper()
-	work := filepath.Join(s.job.Scratch, fmt.Sprintf("rootfs-work-%d", s.tasks))
-	for _, dir := range []string{upper, work} {
-		if err := makeDir(dir, 0o755); err != nil {
-			return mount.Mount{}, err
-		}
-	}
-	return mount.Mount{Type: "overlay", Source: "overlay", Options: []string{
-		"lowerdir=" + overlayOption(s.img.lower), "upperdir=" + overlayOption(upper), "workdir=" + overlayOption(work),
-		"index=off", "metacopy=off", "redirect_dir=off", "volatile",
-	}}, nil
 }
 
 // taskError tells an image that cannot be run from a machine that cannot run it.
@@ -267,11 +257,7 @@ func (s *sandbox) remove() error {
 		// It may exist all the same, if only containerd's answer was lost.
 		c, err := s.r.client.LoadContainer(ctx, s.id)
 		if errdefs.IsNotFound(err) {
-			err := s.r.client.SnapshotService(s.r.snapshotter).Remove(ctx, s.id)
-			if errdefs.IsNotFound(err) {
-				return nil
-			}
-			return err
+			return s.removeSnapshot(ctx)
 		}
 		if err != nil {
 			return err
@@ -287,6 +273,9 @@ func (s *sandbox) remove() error {
 	// This deletes the task as well, where its shim died and took the answer with it.
 	if err := removeContainer(ctx, s.container); err != nil {
 		return errors.Join(taskErr, fmt.Errorf("remove the container of job %s: %w", s.job.ID, err))
+	}
+	if s.snapshot != nil {
+		return s.removeSnapshot(ctx)
 	}
 	return nil
 }

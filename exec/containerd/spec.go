@@ -69,6 +69,11 @@ func (r *Runtime) newSpec(job exec.Spec, img *image, program string) (*oci.Spec,
 	if err := confine(s, job.Granted); err != nil {
 		return nil, err
 	}
+	if job.UserNamespace {
+		if err := r.setUserNamespace(s, img); err != nil {
+			return nil, err
+		}
+	}
 	s.Linux.CgroupsPath = r.cgroupPath(job.ID)
 	if err := limit(s, job.Limits); err != nil {
 		return nil, err

@@ -21,7 +21,7 @@ import (
 // Run makes all checks, in a fixed order.
 func Run(ctx context.Context, cfg Config) []Check {
 	checks := []Check{kernel(), root()}
-	checks = append(checks, cgroups(), userNamespaces(), seccomp(), judgeNetwork(network.Examine()))
+	checks = append(checks, cgroups(), seccomp(), judgeNetwork(network.Examine()))
 	checks = append(checks, runtimes(ctx, cfg)...)
 	return append(checks, state(cfg.StateDir)...)
 }
@@ -133,14 +133,6 @@ func judgeControllers(kind string, available func(string) bool) Check {
 			"boot with the controllers enabled, or let systemd delegate them"}
 	}
 	return Check{"cgroups", OK, kind + ", with " + strings.Join(controllers, ", "), ""}
-}
-
-func userNamespaces() Check {
-	data, err := os.ReadFile("/proc/sys/user/max_user_namespaces")
-	if err != nil || strings.TrimSpace(string(data)) == "0" {
-		return Check{"user-namespaces", Warn, "not available: root in a job is root of the machine, without its privileges", "sysctl user.max_user_namespaces=15000"}
-	}
-	return Check{"user-namespaces", OK, "available", ""}
 }
 
 func seccomp() Check {

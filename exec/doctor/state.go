@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/cic-ci/cic/exec/userns"
 	"github.com/cic-ci/cic/exec/workspace"
 )
 
@@ -32,7 +33,7 @@ func state(dir string) []Check {
 	if err != nil {
 		return []Check{{"state", Fail, err.Error(), "name another with --state-dir or CIC_STATE_DIR"}}
 	}
-	checks := []Check{permissions(dir), fileSystem(dir), space(dir), locks(probe), overlay(probe)}
+	checks := []Check{permissions(dir), fileSystem(dir), space(dir), locks(probe), overlay(probe), userNamespaces(probe)}
 	if err := os.RemoveAll(probe); err != nil {
 		checks = append(checks, Check{"state", Warn, err.Error(), ""})
 	}
@@ -168,4 +169,28 @@ func overlay(dir string) Check {
 		return Check{"overlay", Warn, strings.Join(warnings, "; "), "name a state directory on ext4, xfs or btrfs with --state-dir"}
 	}
 	return Check{"overlay", OK, "workspaces are mounted, not copied", ""}
+}
+
+// userNamespaces is about --userns: a run can do without.
+func userNamespaces(dir string) Check {
+	const name = "user-namespaces"
+	source, work := filepath.Join(dir, "mapped-source"), filepath.Join(dir, "mapped-work")
+	err := errors.Join(os.Mkdir(source, 0o755), os.Mkdir(work, 0o700))
+	if err != nil {
+		return Check{name, Warn, err.Error(), ""}
+	}
+	users, err := userns.Open(source)
+	if err != nil {
+		return Check{name, Warn, "--userns cannot be used: " + err.Error(), "sysctl user.max_user_namespaces=15000"}
+	}
+	manager, err := workspace.New(workspace.Config{Source: source, Dir: work})
+	if err == nil {
+		_, err = manager.Mapped(users)
+	}
+	if err := errors.Join(err, users.Close()); err != nil {
+		return Check{name, Warn, "--userns cannot be used: " + err.Error(),
+			"use Linux 5.19 or later, with the project and the state directory on ext4, xfs or btrfs"}
+	}
+	uid, _ := users.Root()
+	return Check{name, OK, fmt.Sprintf("with --userns root of a job is user %d of the machine", uid), ""}
 }

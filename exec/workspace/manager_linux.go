@@ -10,6 +10,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/cic-ci/cic/exec/userns"
 )
 
 // mode is how the project gets into a workspace.
@@ -32,6 +34,8 @@ type Manager struct {
 	maskLayer string
 	owner     unix.Stat_t
 	tracked   func() (map[string]bool, error)
+	// users, if not nil, are those for whom owners are translated.
+	users *userns.Namespace
 }
 
 // Names in Config.Dir that are no job's: the character @ is not in an identifier.
@@ -76,6 +80,36 @@ func New(cfg Config) (*Manager, error) {
 		return nil, err
 	}
 	return m, nil
+}
+
+// Mapped returns a manager of the same workspaces for jobs in user namespaces, which
+// see the owners that files have on the disk, and leave such. The two share the
+// names of workspaces. users must stay open as long as workspaces are made.
+func (m *Manager) Mapped(users *userns.Namespace) (*Manager, error) {
+	mapped := *m
+	mapped.users = users
+	var err error
+	switch m.mode {
+	case modeShared:
+		err = mapped.probeShared()
+	case modeOverlay:
+		err = mapped.probe(m.mounter)
+	case modeCopy:
+		err = errors.New("no overlay file system can be mounted")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("workspaces for user namespaces: %w", err)
+	}
+	return &mapped, nil
+}
+
+// probeShared finds out whether the owners of a shared project can be translated.
+func (m *Manager) probeShared() error {
+	fd, err := cloneTree(m.cfg.Source, unix.AT_RECURSIVE, translated(m.users))
+	if err != nil {
+		return err
+	}
+	return unix.Close(fd)
 }
 
 // prepareOverlay chooses between overlay and copy, and builds the mask layer.
@@ -132,9 +166,9 @@ func (m *Manager) probe(mounter overlayMounter) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, UnmountAll(dir), Remove(dir)) }()
-	o := overlay{upper: filepath.Join(dir, "upper"), work: filepath.Join(dir, "work")}
+	o := overlay{private: dir, users: m.users}
 	lower, project := filepath.Join(dir, "lower"), filepath.Join(dir, "project")
-	for _, d := range []string{o.upper, o.work, lower, project} {
+	for _, d := range []string{filepath.Join(dir, upperDir), filepath.Join(dir, workDir), filepath.Join(dir, layersDir), lower, project} {
 		if err := os.Mkdir(d, 0o755); err != nil {
 			return err
 		}
@@ -159,7 +193,7 @@ func (m *Manager) probe(mounter overlayMounter) (err error) {
 		return err
 	}
 	// What the layers hold is what artifacts are collected from.
-	if _, err := os.Stat(filepath.Join(o.upper, filepath.Base(victim), "file")); err != nil {
+	if _, err := os.Stat(filepath.Join(dir, upperDir, filepath.Base(victim), "file")); err != nil {
 		return fmt.Errorf("look into the upper layer: %w", err)
 	}
 	return nil
@@ -190,18 +224,24 @@ func (m *Manager) Open(id string) (_ *Workspace, err error) {
 	if m.mode == modeCopy {
 		return w, nil // Mount makes the project in builds: there is nothing to propagate.
 	}
-	if err := bindShared(w.Builds()); err != nil {
+	// Before the mount, through which it would not belong to root.
+	if err := os.Mkdir(w.project(), 0o755); err != nil {
 		return nil, err
 	}
-	if err := os.Mkdir(w.project(), 0o755); err != nil {
+	if err := bindShared(w.Builds(), m.users); err != nil {
 		return nil, err
 	}
 	if m.mode == modeShared {
 		return w, nil
 	}
 	// Here and not in Mount, for which a job waits.
-	if err := errors.Join(os.Mkdir(w.work(), 0o700), os.Mkdir(w.upper(), 0o700)); err != nil {
+	if err := errors.Join(os.Mkdir(filepath.Join(w.dir, workDir), 0o700), os.Mkdir(w.upper(), 0o700)); err != nil {
 		return nil, err
+	}
+	if m.users != nil {
+		if err := os.Mkdir(filepath.Join(w.dir, layersDir), 0o700); err != nil {
+			return nil, err
+		}
 	}
 	if err := w.openTop(w.upper()); err != nil {
 		return nil, err

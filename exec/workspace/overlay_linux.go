@@ -6,17 +6,28 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/cic-ci/cic/exec/userns"
 )
 
 // overlay describes an overlay mount.
 type overlay struct {
 	// lower are the read-only layers, topmost first.
 	lower []string
-	upper string
-	// work must be empty, on the file system of upper, and new: the kernel refuses
-	// the work directory of an earlier volatile mount.
-	work string
+	// private holds the directories upper and work. The latter must be empty, and
+	// new: the kernel refuses the work directory of an earlier volatile mount. With
+	// users it holds layers too, an empty directory.
+	private string
+	// users, if not nil, translate the owners of all layers.
+	users *userns.Namespace
 }
+
+// The names in overlay.private.
+const (
+	upperDir  = "upper"
+	workDir   = "work"
+	layersDir = "layers"
+)
 
 // overlayMounter is a way of mounting an overlay.
 type overlayMounter struct {
@@ -55,16 +66,18 @@ func mountFsopen(o overlay, target string) (err error) {
 		return fmt.Errorf("fsopen: %w", err)
 	}
 	defer func() { err = errors.Join(err, unix.Close(fsfd)) }()
-	for _, l := range o.lower {
-		if err := configDir(fsfd, "lowerdir+", l); err != nil {
-			return err
+	layers, err := o.open()
+	defer func() { err = errors.Join(err, layers.close()) }()
+	if err != nil {
+		return err
+	}
+	for i, l := range o.lower {
+		if err := configDir(fsfd, "lowerdir+", layers.lower(i)); err != nil {
+			return fmt.Errorf("layer %q: %w", l, err)
 		}
 	}
-	if err := configDir(fsfd, "upperdir", o.upper); err != nil {
-		return err
-	}
-	if err := configDir(fsfd, "workdir", o.work); err != nil {
-		return err
+	if err := errors.Join(configDir(fsfd, "upperdir", layers.upper()), configDir(fsfd, "workdir", layers.work())); err != nil {
+		return fmt.Errorf("private layer %q: %w", o.private, err)
 	}
 	for _, option := range append([]string{"source=" + mountSource}, overlayOptions...) {
 		key, value, _ := strings.Cut(option, "=")
@@ -86,61 +99,46 @@ func mountFsopen(o overlay, target string) (err error) {
 	return attach(mfd, target)
 }
 
-// configDir sets an option whose value is a directory. The kernel looks the
-// directory up at once, so that the descriptor is not needed afterwards.
+// configDir sets an option whose value is a directory.
 func configDir(fsfd int, key, dir string) error {
-	fd, err := openDirPath(dir)
-	if err != nil {
-		return fmt.Errorf("open %s %q: %w", key, dir, err)
+	if err := unix.FsconfigSetString(fsfd, key, dir); err != nil {
+		return fmt.Errorf("overlay option %s: %w%s", key, err, fsLog(fsfd))
 	}
-	err = unix.FsconfigSetString(fsfd, key, fdPath(fd))
-	if err != nil {
-		err = fmt.Errorf("overlay option %s %q: %w%s", key, dir, err, fsLog(fsfd))
-	}
-	return errors.Join(err, unix.Close(fd))
+	return nil
 }
 
 // mountLegacy mounts through mount(2), for kernels before 6.7.
 func mountLegacy(o overlay, target string) (err error) {
-	var fds []int
-	defer func() {
-		for _, fd := range fds {
-			err = errors.Join(err, unix.Close(fd))
-		}
-	}()
-	name := func(dir string) string {
-		fd, openErr := openDirPath(dir)
-		if openErr != nil {
-			err = errors.Join(err, fmt.Errorf("open %q: %w", dir, openErr))
-			return ""
-		}
-		fds = append(fds, fd)
-		return fdPath(fd)
-	}
-	lower := make([]string, len(o.lower))
-	for i, l := range o.lower {
-		lower[i] = name(l)
-	}
-	options := append([]string{
-		"lowerdir=" + strings.Join(lower, ":"),
-		"upperdir=" + name(o.upper), "workdir=" + name(o.work), "volatile",
-	}, overlayOptions...)
-	on := name(target)
+	layers, err := o.open()
+	defer func() { err = errors.Join(err, layers.close()) }()
 	if err != nil {
 		return err
 	}
-	if err := unix.Mount(mountSource, on, "overlay", 0, strings.Join(options, ",")); err != nil {
-		return fmt.Errorf("mount overlay: %w", err)
+	lower := make([]string, len(o.lower))
+	for i := range o.lower {
+		lower[i] = layers.lower(i)
 	}
-	return nil
+	options := append([]string{
+		"lowerdir=" + strings.Join(lower, ":"),
+		"upperdir=" + layers.upper(), "workdir=" + layers.work(), "volatile",
+	}, overlayOptions...)
+	on, err := openDirPath(target)
+	if err != nil {
+		return fmt.Errorf("open mount point %q: %w", target, err)
+	}
+	err = unix.Mount(mountSource, fdPath(on), "overlay", 0, strings.Join(options, ","))
+	if err != nil {
+		err = fmt.Errorf("mount overlay: %w", err)
+	}
+	return errors.Join(err, unix.Close(on))
 }
 
 // bindShared binds dir on itself, as a mount of its own with shared propagation:
 // a container that binds it, rslave, sees what is mounted below it later. The
 // propagation is set before the mount is attached, so that no other mount
 // namespace ever holds a copy with which nothing is shared.
-func bindShared(dir string) (err error) {
-	fd, err := cloneTree(dir, 0)
+func bindShared(dir string, users *userns.Namespace) (err error) {
+	fd, err := cloneTree(dir, 0, translated(users))
 	if err != nil {
 		return err
 	}
@@ -153,8 +151,8 @@ func bindShared(dir string) (err error) {
 }
 
 // bindTree binds source, with the mounts below it, on target.
-func bindTree(source, target string) (err error) {
-	fd, err := cloneTree(source, unix.AT_RECURSIVE)
+func bindTree(source, target string, users *userns.Namespace) (err error) {
+	fd, err := cloneTree(source, unix.AT_RECURSIVE, translated(users))
 	if err != nil {
 		return err
 	}
@@ -164,14 +162,18 @@ func bindTree(source, target string) (err error) {
 
 // cloneTree makes a detached bind mount of dir. It is private: were it a peer of
 // the mount it comes from, unmounting below the one would unmount below the other.
-func cloneTree(dir string, flags uint) (int, error) {
+func cloneTree(dir string, flags uint, attr unix.MountAttr) (int, error) {
 	fd, err := unix.OpenTree(unix.AT_FDCWD, dir, unix.OPEN_TREE_CLONE|unix.O_CLOEXEC|unix.AT_SYMLINK_NOFOLLOW|flags)
 	if err != nil {
 		return -1, fmt.Errorf("clone mount %q: %w", dir, err)
 	}
-	attr := unix.MountAttr{Propagation: unix.MS_PRIVATE}
+	attr.Propagation = unix.MS_PRIVATE
 	if err := unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH|flags, &attr); err != nil {
-		return -1, errors.Join(fmt.Errorf("make mount %q private: %w", dir, err), unix.Close(fd))
+		what := "make it private"
+		if attr.Attr_set&unix.MOUNT_ATTR_IDMAP != 0 {
+			what = "translate owners"
+		}
+		return -1, errors.Join(fmt.Errorf("clone mount %q: %s: %w", dir, what, err), unix.Close(fd))
 	}
 	return fd, nil
 }

@@ -5,6 +5,8 @@ package workspace
 import (
 	"errors"
 	"os"
+
+	"github.com/cic-ci/cic/exec/userns"
 )
 
 var errUnsupported = errors.New("running jobs needs Linux")
@@ -14,6 +16,9 @@ type Manager struct{}
 
 // New returns an error: workspaces need Linux.
 func New(Config) (*Manager, error) { return nil, errUnsupported }
+
+// Mapped returns an error: workspaces need Linux.
+func (*Manager) Mapped(*userns.Namespace) (*Manager, error) { return nil, errUnsupported }
 
 // Open returns an error: workspaces need Linux.
 func (*Manager) Open(string) (*Workspace, error) { return nil, errUnsupported }

@@ -91,7 +91,7 @@ func (l *layer) open() (int, error) {
 		return openRetry(unix.AT_FDCWD, l.path, openDirFlags)
 	}
 	// A clone of the mount has none of the mounts below.
-	tree, err := cloneTree(l.path, 0)
+	tree, err := cloneTree(l.path, 0, unix.MountAttr{})
 	if err != nil {
 		return -1, err
 	}

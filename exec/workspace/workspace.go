@@ -7,8 +7,8 @@
 // ten files and for a million, and no artifact is ever copied.
 //
 // Reading order: this file is the contract; manager_linux.go and
-// workspace_linux.go are the life of a workspace; overlay_linux.go talks to the
-// kernel; view_linux.go reads the layers as the kernel would merge them;
+// workspace_linux.go are the life of a workspace; overlay_linux.go and
+// layers_linux.go talk to the kernel; view_linux.go reads the layers as the kernel would merge them;
 // select_linux.go, store_linux.go and transfer_linux.go collect artifacts;
 // unchanged_linux.go tells whether there is anything new to collect;
 // remove_linux.go and unmount_linux.go clear up after hostile jobs.

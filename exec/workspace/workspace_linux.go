@@ -49,8 +49,7 @@ func (w *Workspace) Written() []string {
 }
 
 func (w *Workspace) project() string { return filepath.Join(w.Builds(), "project") }
-func (w *Workspace) upper() string   { return filepath.Join(w.dir, "upper") }
-func (w *Workspace) work() string    { return filepath.Join(w.dir, "work") }
+func (w *Workspace) upper() string   { return filepath.Join(w.dir, upperDir) }
 
 // Mount makes the project appear. layers are artifact directories, a later one
 // overwrites an earlier; one that is given twice counts where it stands last.
@@ -67,7 +66,7 @@ func (w *Workspace) Mount(layers []string) error {
 	var err error
 	switch w.m.mode {
 	case modeShared:
-		err = bindTree(w.m.cfg.Source, w.project())
+		err = bindTree(w.m.cfg.Source, w.project(), w.m.users)
 	case modeCopy:
 		err = w.copyProject(layers)
 	case modeOverlay:
@@ -97,7 +96,7 @@ func (w *Workspace) mountOverlay(layers []string) error {
 		layers = append(layers[:room-1:room-1], merged)
 	}
 	w.layers = layers
-	o := overlay{lower: slices.Concat(layers, base), upper: w.upper(), work: w.work()}
+	o := overlay{lower: slices.Concat(layers, base), private: w.dir, users: w.m.users}
 	return w.m.mounter.mount(o, w.project())
 }
 
@@ -158,7 +157,7 @@ func (w *Workspace) topmostFirst(layers []string) ([]string, error) {
 // a job writes to. dir is Config.Dir.
 func isPrivate(dir, path string) bool {
 	elements := strings.Split(strings.TrimPrefix(path, dir+"/"), "/")
-	return within(path, dir) && len(elements) > 1 && slices.Contains([]string{"upper", "work", "builds"}, elements[1])
+	return within(path, dir) && len(elements) > 1 && slices.Contains([]string{upperDir, workDir, "builds"}, elements[1])
 }
 
 // Collect moves what matches into dst, which does not exist yet and should be on
