@@ -13,6 +13,7 @@ import (
 	"github.com/cic-ci/cic/compile"
 	"github.com/cic-ci/cic/compile/lint"
 	"github.com/cic-ci/cic/compile/syntax"
+	"github.com/cic-ci/cic/plan"
 )
 
 // lintFormats are the values of --format.
@@ -53,7 +54,7 @@ func lintPipeline(c *cli.Context) error {
 	defer closeProject()
 	tried := []compile.Options{*o}
 	if c.Bool("all-events") {
-		tried = eachEvent(*o, p.facts["CI_DEFAULT_BRANCH"])
+		tried = eachEvent(c, p, *o)
 	}
 	found := compileEach(tried)
 	if format == "text" {
@@ -72,21 +73,25 @@ func lintPipeline(c *cli.Context) error {
 // eachEvent is one compilation for each kind of pipeline that a file usually tells
 // apart (specification section 11). A tag is made up for a branch, and a tag is
 // taken to be on the default branch.
-func eachEvent(o compile.Options, defaultBranch string) []compile.Options {
+func eachEvent(c *cli.Context, p *project, o compile.Options) []compile.Options {
+	defaultBranch := p.facts["CI_DEFAULT_BRANCH"]
 	branch, tag := o.Ref, "v1.0.0"
 	if o.Tag {
 		branch, tag = defaultBranch, o.Ref
 	}
-	var list []compile.Options
-	for _, kind := range []struct {
-		event, ref string
-		tag        bool
-	}{
-		{"push", branch, false}, {"push", tag, true}, {"merge_request_event", branch, false},
-		{"schedule", branch, false}, {"web", branch, false}, {"trigger", branch, false}, {"api", branch, false},
-	} {
-		o.Event, o.Ref, o.Tag = kind.event, kind.ref, kind.tag
-		list = append(list, o)
+	push := plan.Context{Ref: branch, RefType: "branch", Event: "push"}
+	contexts := []plan.Context{
+		push, {Ref: tag, RefType: "tag", Event: "push"},
+		{Ref: branch, RefType: "branch", Event: plan.EventMergeRequest, TargetBranch: defaultBranch},
+	}
+	for _, event := range []string{"schedule", "web", "trigger", "api"} {
+		push.Event = event
+		contexts = append(contexts, push)
+	}
+	list := make([]compile.Options, len(contexts))
+	for i, at := range contexts {
+		list[i] = o
+		p.compileFor(c, &list[i], at)
 	}
 	return list
 }

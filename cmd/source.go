@@ -47,18 +47,16 @@ func compileOptions(c *cli.Context, file string) (p *project, o *compile.Options
 		fmt.Fprintf(c.App.ErrWriter, "cic: warning: %s is not in a git repository: the branch is taken to be \"main\" (--ref sets another)\n", quotePath(c.String("project")))
 	}
 	o = &compile.Options{
-		Ref: at.Ref, Tag: at.RefType == "tag", Event: at.Event, TargetBranch: at.TargetBranch,
-		Predefined:   p.variables(c.Context, at),
 		DefaultImage: c.String("default-image"),
 		Artifacts:    c.String("artifacts"),
 		POSIX:        c.Bool("posix"),
 		Project:      root.FS(),
 		Tree:         func() ([]string, error) { return p.files(c.Context) },
-		Changes:      p.changes(c.Context, p.changesSince(c, at)),
 		ChangesSince: c.String("changes-since"),
 		Vendored:     func(loc resolve.Location) (string, []byte, error) { return lock.Copy(root, loc) },
 		StubIncludes: c.Bool("stub-includes"),
 	}
+	p.compileFor(c, o, at)
 	if o.Artifacts != "upstream" && o.Artifacts != "needs" {
 		return nil, nil, nil, usage("--artifacts is upstream or needs, not %q", o.Artifacts)
 	}
@@ -89,6 +87,13 @@ func compileOptions(c *cli.Context, file string) (p *project, o *compile.Options
 		return nil, nil, nil, err
 	}
 	return p, o, closeRoot, nil
+}
+
+// compileFor sets the options that go by ref and event.
+func (p *project) compileFor(c *cli.Context, o *compile.Options, at plan.Context) {
+	o.Ref, o.Tag, o.Event, o.TargetBranch = at.Ref, at.RefType == "tag", at.Event, at.TargetBranch
+	o.Predefined = p.variables(c.Context, at)
+	o.Changes = p.changes(c.Context, p.changesSince(c, at))
 }
 
 // changesSince is what rules:changes compare with where they name nothing: what the
