@@ -47,14 +47,15 @@ func compileOptions(c *cli.Context, file string) (p *project, o *compile.Options
 		fmt.Fprintf(c.App.ErrWriter, "cic: warning: %s is not in a git repository: the branch is taken to be \"main\" (--ref sets another)\n", quotePath(c.String("project")))
 	}
 	o = &compile.Options{
-		DefaultImage: c.String("default-image"),
-		Artifacts:    c.String("artifacts"),
-		POSIX:        c.Bool("posix"),
-		Project:      root.FS(),
-		Tree:         func() ([]string, error) { return p.files(c.Context) },
-		ChangesSince: c.String("changes-since"),
-		Vendored:     func(loc resolve.Location) (string, []byte, error) { return lock.Copy(root, loc) },
-		StubIncludes: c.Bool("stub-includes"),
+		DefaultImage:    c.String("default-image"),
+		Artifacts:       c.String("artifacts"),
+		POSIX:           c.Bool("posix"),
+		Project:         root.FS(),
+		Tree:            func() ([]string, error) { return p.files(c.Context) },
+		ChangesSince:    c.String("changes-since"),
+		Vendored:        func(loc resolve.Location) (string, []byte, error) { return lock.Copy(root, loc) },
+		StubIncludes:    c.Bool("stub-includes"),
+		SkipUnsupported: c.Bool("skip-unsupported"),
 	}
 	p.compileFor(c, o, at)
 	if o.Artifacts != "upstream" && o.Artifacts != "needs" {

@@ -63,6 +63,8 @@ type Options struct {
 	Vendored func(resolve.Location) (name string, data []byte, err error)
 	// StubIncludes leaves out includes of which there is no copy, with a warning.
 	StubIncludes bool
+	// SkipUnsupported leaves out jobs whose scripts are for a shell of Windows.
+	SkipUnsupported bool
 	// Warnings say what becomes of warnings; without a rule they are reported.
 	Warnings []WarningRule
 }
@@ -91,6 +93,7 @@ func walk(o Options, sources map[string][]byte) (*Result, syntax.ErrorList) {
 	pass(&found, func() (struct{}, syntax.ErrorList) { return warnCredentials(root, env.sources) })
 	pipe := pass(&found, func() (*pipeline.Pipeline, syntax.ErrorList) { return pipeline.Decode(root) })
 	chosen := pass(&found, func() (*selection, syntax.ErrorList) { return selectJobs(pipe, env) })
+	pass(&found, func() (struct{}, syntax.ErrorList) { return skipUnsupported(pipe, chosen, env) })
 	edges := pass(&found, func() (*graph, syntax.ErrorList) { return newGraph(pipe, chosen) })
 	jobs := pass(&found, func() (*lowered, syntax.ErrorList) { return lower(pipe, chosen, edges, env) })
 	result := pass(&found, func() (*Result, syntax.ErrorList) { return generate(jobs, env) })

@@ -93,6 +93,9 @@ func changedOptions(o Options) map[string]string {
 	if o.POSIX {
 		options["posix"] = "true"
 	}
+	if o.SkipUnsupported {
+		options["skip-unsupported"] = "true"
+	}
 	if len(o.Requests) > 0 {
 		options["request"] = requestTexts(o.Requests)
 	}

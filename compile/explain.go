@@ -14,7 +14,7 @@ import (
 func (s *selection) explain(i int, j *pipeline.Job) []syntax.Note {
 	const most = 5
 	d := s.decisions[i]
-	if j.Rules == nil || d.workflow {
+	if j.Rules == nil || d.elsewhere {
 		return []syntax.Note{{Pos: d.pos, Msg: fmt.Sprintf("%q is left out here: %s", j.Name, d.reason)}}
 	}
 	var notes []syntax.Note

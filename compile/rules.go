@@ -29,9 +29,9 @@ func (s *selector) applyWorkflow(p *pipeline.Pipeline) (forbidden *decision) {
 	}
 	switch {
 	case by == nil:
-		return &decision{reason: "workflow:rules: no rule matched", pos: w.Pos, workflow: true}
+		return &decision{reason: "workflow:rules: no rule matched", pos: w.Pos, elsewhere: true}
 	case by.When.Value == "never":
-		return &decision{reason: "workflow:rules: the first rule that matched says never", rule: ruleText(*by), pos: by.Pos, workflow: true}
+		return &decision{reason: "workflow:rules: the first rule that matched says never", rule: ruleText(*by), pos: by.Pos, elsewhere: true}
 	}
 	p.Variables = overlaid(p.Variables, by.Variables)
 	for _, v := range by.Variables {

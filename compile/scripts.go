@@ -157,7 +157,7 @@ func (l *lowered) collect(programs []program, env *environment) (*Result, syntax
 		job := &l.plan.Jobs[p.job]
 		if p.err != nil {
 			diag := scriptError(p, job, p.err, env)
-			if _, err := script.Generate(l.source(p), script.Options{}); err == nil {
+			if env.options.POSIX && diag.Code == codeScript && l.runsInBash(p) {
 				diag.Code, diag.Help = codeNotPOSIX, "compile without --posix to run it in bash"
 			}
 			diags.report(diag)
@@ -229,8 +229,17 @@ func scriptError(p *program, job *plan.Job, err error, env *environment) *syntax
 	var at *script.Error
 	if errors.As(err, &at) {
 		diag.Pos = commandPos(p, at, env)
+		if at.Foreign != "" {
+			diag.Code, diag.Help = codeForeignShell, at.Help
+		}
 	}
 	return diag
+}
+
+// runsInBash reports whether a program that is not POSIX is one at all.
+func (l *lowered) runsInBash(p *program) bool {
+	_, err := script.Generate(l.source(p), script.Options{})
+	return err == nil
 }
 
 func bashWarning(p *program, job *plan.Job, env *environment) *syntax.Error {

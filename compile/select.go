@@ -35,8 +35,9 @@ type decision struct {
 	// where that is written.
 	reason, rule string
 	pos          syntax.Pos
-	// workflow: it is workflow:rules that leave the job out.
-	workflow bool
+	// elsewhere: it is not the job's own rules that leave it out but workflow:rules,
+	// or what its script is for.
+	elsewhere bool
 	// by is the rule that decided, nil if none did.
 	by *pipeline.Rule
 }

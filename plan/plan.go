@@ -61,7 +61,7 @@ type Context struct {
 	TargetBranch string `json:"target_branch,omitempty"`
 	// Options are the compiler's options that change meaning, where they differ
 	// from their default: "artifacts", "changes-since", "default-image", "posix",
-	// "request".
+	// "request", "skip-unsupported".
 	Options map[string]string `json:"options,omitempty"`
 	// Given are the names of variables that were given on the command line.
 	Given []string `json:"given,omitempty"`

@@ -48,8 +48,8 @@ func (sv *survey) call(n *syntax.CallExpr) {
 		return
 	}
 	pos, name := n.Args[0].Pos(), n.Args[0].Lit()
-	if sv.powerShell == nil && (powerShellName.MatchString(name) || assignsEnv(n)) {
-		sv.powerShell = &pos
+	if shell := sv.foreignCall(n, name); sv.foreign == "" && shell != "" && !sv.functions[name] {
+		sv.foreign, sv.foreignAt = shell, offset(pos)
 	}
 	if name == "" || sv.functions[name] {
 		return

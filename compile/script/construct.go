@@ -31,8 +31,9 @@ type survey struct {
 	doubleParen bool
 	// redirects: exec redirects the program's own files.
 	redirects bool
-	// powerShell is where a command stands that only PowerShell has.
-	powerShell *syntax.Pos
+	// foreign is the shell of Windows that the first command at foreignAt is for.
+	foreign   string
+	foreignAt int
 	// tooDeep: the tree could not be searched.
 	tooDeep *depthError
 

@@ -58,8 +58,8 @@ func (sv *survey) refuses(s *source) error {
 	switch {
 	case sv.tooDeep != nil:
 		return s.errorAt(sv.tooDeep.offset, sv.tooDeep.Error(), "")
-	case sv.powerShell != nil:
-		return s.powerShellError(offset(*sv.powerShell))
+	case sv.foreign != "":
+		return s.foreignError(sv.foreignAt, sv.foreign)
 	}
 	return nil
 }
@@ -104,23 +104,9 @@ func describe(err error) (at int, msg string) {
 
 // syntaxError makes the error for a text that is neither POSIX nor bash.
 func (s *source) syntaxError(text string, err error) *Error {
-	if m := powerShellText.FindStringIndex(text); m != nil {
-		return s.powerShellError(m[0])
+	if at, shell := foreignText(text); shell != "" {
+		return s.foreignError(at, shell)
 	}
 	at, msg := describe(err)
 	return s.errorAt(at, "shell syntax: "+msg, "")
-}
-
-// Verbs of PowerShell's cmdlets, whose names are like no other command's.
-const cmdlet = `(?:Add|Clear|Compress|Convert(?:To|From)|Copy|Disable|Enable|Expand|Export|ForEach|Format|Get|Group|Import|` +
-	`Install|Invoke|Join|Measure|Move|New|Out|Pop|Push|Read|Register|Remove|Rename|Resolve|Select|Set|Sort|Split|Start|Stop|` +
-	`Test|Uninstall|Unregister|Update|Wait|Where|Write)-[A-Z][A-Za-z]+`
-
-var (
-	powerShellName = regexp.MustCompile(`^` + cmdlet + `$`)
-	powerShellText = regexp.MustCompile(`\b` + cmdlet + `\b|\$(?i:env):\w`)
-)
-
-func (s *source) powerShellError(at int) *Error {
-	return s.errorAt(at, "this looks like PowerShell, which is not supported", "write the commands for sh or bash")
 }

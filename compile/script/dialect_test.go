@@ -205,7 +205,7 @@ func TestFirstConstruct(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := *r.Construct, (Error{1, 1, 10, `"source" is not POSIX shell`, `write "."`}); got != want {
+	if got, want := *r.Construct, (Error{1, 1, 10, `"source" is not POSIX shell`, `write "."`, ""}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
@@ -229,6 +229,12 @@ func TestErrors(t *testing.T) {
 		{[]string{"a", "x=(1)\nGet-ChildItem -Path ."}, 1, 1, 0, "this looks like PowerShell, which is not supported"},
 		{[]string{"if (Test-Path x) { rm x }"}, 0, 0, 4, "this looks like PowerShell, which is not supported"},
 		{[]string{"a", "if ($x) { y = $Env:Z }"}, 1, 0, 14, "this looks like PowerShell, which is not supported"},
+		{[]string{"a", "  @echo off\n(goto x"}, 1, 0, 2, "this looks like cmd.exe, which is not supported"},
+		{[]string{"if exist out (rmdir out)"}, 0, 0, 0, "this looks like cmd.exe, which is not supported"},
+		{[]string{"if \"%CI%\"==\"true\" (x)"}, 0, 0, 0, "this looks like cmd.exe, which is not supported"},
+		{[]string{"cd src", "call build.bat release"}, 1, 0, 0, "this looks like cmd.exe, which is not supported"},
+		{[]string{"XCopy a b"}, 0, 0, 0, "this looks like cmd.exe, which is not supported"},
+		{[]string{"for %%f in (*.txt) do (type %%f)"}, 0, 0, 0, "this looks like cmd.exe, which is not supported"},
 	}
 	for _, tt := range tests {
 		_, err := Generate(Program{Commands: tt.commands}, Options{})
@@ -239,7 +245,8 @@ func TestErrors(t *testing.T) {
 			t.Errorf("%q:\n got %d:%d:%d %s\nwant %d:%d:%d %s", tt.commands, e.Command, e.Line, e.Col, e.Msg, tt.command, tt.line, tt.col, tt.msg)
 		}
 	}
-	for _, text := range []string{`pwsh -c "Write-Host x"`, "echo Write-Host", "cat <<EOF\nGet-Item x\nEOF", "echo $env:x"} {
+	for _, text := range []string{`pwsh -c "Write-Host x"`, "echo Write-Host", "cat <<EOF\nGet-Item x\nEOF", "echo $env:x",
+		"call() { echo; }; call x.bat", "xcopy() { cp \"$@\"; }; xcopy a b", "cmd /c build.bat", "call x", "echo call x.bat"} {
 		if _, err := Generate(Program{Commands: []string{text}}, Options{}); err != nil {
 			t.Errorf("%s: %v", text, err)
 		}

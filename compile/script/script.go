@@ -89,6 +89,8 @@ type Error struct {
 	Msg                string
 	// Help says how to mend it; may be empty.
 	Help string
+	// Foreign names the shell that the program is for, where that is none of Unix.
+	Foreign string
 }
 
 // Error returns Msg.
