@@ -52,7 +52,7 @@ func TestJob(t *testing.T) {
 		{"image: {name: '$I', entrypoint: ['', -c], pull_policy: [always, never, always], docker: {user: '0:app'}}", func(j *Job) {
 			j.Image = &Image{Name: text("$I"), Entrypoint: []string{"", "-c"}, PullPolicy: []string{"always", "never"}, User: "0:app"}
 		}},
-		{"image: {name: a, entrypoint: [], pull_policy: never, docker:}", func(j *Job) {
+		{"image: {name: a, entrypoint: [], pull_policy: never, docker: }", func(j *Job) {
 			j.Image = &Image{Name: text("a"), PullPolicy: []string{"never"}}
 		}},
 		{"services: [postgres:13, {name: redis:6, alias: 'a b,c', command: [x], entrypoint: [y], variables: {A: 1}}]", func(j *Job) {
@@ -85,7 +85,7 @@ func TestJob(t *testing.T) {
 			j.Only, j.Except = &Filter{Refs: texts("main", "/^v.*$/i")}, &Filter{Refs: texts("tags")}
 		}},
 		{"needs: []\ndependencies: []", func(j *Job) { j.Needs, j.Dependencies = &[]Need{}, &[]Text{} }},
-		{"needs: [a, {job: b, artifacts: false, optional: true}, {job: c, artifacts:}]\ndependencies: [a]", func(j *Job) {
+		{"needs: [a, {job: b, artifacts: false, optional: true}, {job: c, artifacts: }]\ndependencies: [a]", func(j *Job) {
 			deps := texts("a")
 			j.Needs = &[]Need{
 				{Job: text("a"), Artifacts: true}, {Job: text("b"), Optional: true}, {Job: text("c"), Artifacts: true},
@@ -213,7 +213,7 @@ default:
 		want   Job
 	}{
 		{defaults + "j: {script: [x]}", all},
-		{defaults + "j: {script: [x], image:, services:, cache:, before_script:, after_script:, artifacts:, retry:, timeout:, interruptible:}", all},
+		{defaults + "j: {script: [x], image: , services: , cache: , before_script: , after_script: , artifacts: , retry: , timeout: , interruptible: }", all},
 		{defaults + "j: {script: [x], image: {name: i}, services: [], cache: [], before_script: [], after_script: '', artifacts: {}, retry: 0, timeout: 5, interruptible: false}", Job{
 			Image: &Image{Name: text("i")}, Retry: &Retry{}, Timeout: 5,
 		}},
@@ -221,7 +221,7 @@ default:
 			Image: &Image{Name: text("i")}, Services: []Service{{Image: Image{Name: text("s")}}}, Caches: []Cache{cache("k")},
 			BeforeScript: commands("b"), AfterScript: commands("a"),
 		}},
-		{"image: i\ndefault: {image:, timeout: 1h}\nj: {script: [x]}", Job{Image: &Image{Name: text("i")}, Timeout: 3600}},
+		{"image: i\ndefault: {image: , timeout: 1h}\nj: {script: [x]}", Job{Image: &Image{Name: text("i")}, Timeout: 3600}},
 	} {
 		p, errs := Decode(parse(t, c.source))
 		if len(errs) > 0 {

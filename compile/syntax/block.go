@@ -41,7 +41,7 @@ func (p *parser) node(pl place) (*Node, *Error) {
 		}
 		return p.blockMapping(t.col)
 	case t.kind == tokenAnchor, t.kind == tokenTag:
-		return p.withProperties(pl.min, false, func(last *tok) (*Node, *Error) {
+		return p.withProperties(false, func(last *tok) (*Node, *Error) {
 			if p.peek().kind == tokenEntry && p.peek().line == last.endLine {
 				return nil, p.unexpected(p.peek())
 			}
@@ -51,14 +51,14 @@ func (p *parser) node(pl place) (*Node, *Error) {
 			return p.node(place{min: pl.min, minList: pl.minList, line: last.line, at: last})
 		})
 	}
-	return p.content(pl.min)
+	return p.content()
 }
 
 // content reads a node that is neither a block collection nor has properties.
-func (p *parser) content(min int) (*Node, *Error) {
+func (p *parser) content() (*Node, *Error) {
 	switch t := p.peek(); t.kind {
 	case tokenPlain, tokenQuoted, tokenBlock:
-		return p.scalar(min)
+		return p.scalarOf(p.next(), nil)
 	case tokenAlias:
 		return p.alias()
 	case tokenListStart:
@@ -170,7 +170,7 @@ func (p *parser) implicitKey() (*Node, *Error) {
 	case tokenColon:
 		return p.newNode(Null, t)
 	case tokenAnchor, tokenTag:
-		return p.withProperties(0, true, func(*tok) (*Node, *Error) { return p.implicitKey() })
+		return p.withProperties(true, func(*tok) (*Node, *Error) { return p.implicitKey() })
 	case tokenAlias:
 		return p.alias()
 	}
@@ -285,7 +285,7 @@ func (p *parser) unexpected(t *tok) *Error {
 		last = &p.toks[p.i-1]
 	}
 	switch {
-	case t.kind == tokenColon && last.kind == tokenPlain && last.endLine > last.line:
+	case p.flow == 0 && t.kind == tokenColon && last.kind == tokenPlain && last.endLine > last.line:
 		// A line without colon and the key below it have been read as one text.
 		first := []rune(p.src.line(last.line))[last.col-1:]
 		e := p.fail(CodeSyntax, last, "%s is no key: a colon is missing", quoted(strings.TrimSpace(string(first))))
@@ -324,35 +324,11 @@ func (p *parser) strayText(t, last *tok) *Error {
 	return e
 }
 
-// invalid rewrites the lexer's reason for an invalid token.
+// invalid is the error of an invalid token. Behind a quote that is not closed
+// nothing can be read.
 func (p *parser) invalid(t *tok) *Error {
-	switch {
-	case t.text == reasonAstray:
-		p.stop = true
-		e := p.fail(CodeSyntax, t, "%s", t.text)
-		e.Help = `look for an empty block of text ("|" or ">") above it and write "" instead`
-		return e
-	case strings.Contains(t.text, "end character"):
-		p.stop = true
-		return p.fail(CodeUnclosed, t, "a quote is not closed")
-	case strings.Contains(t.text, "tab") || strings.Contains(t.text, "\t"):
-		if e := p.tabError(t.line); e != nil {
-			return e
-		}
-	case strings.Contains(t.text, "reserved character"):
-		return p.reserved(t, strings.Trim(strings.TrimSuffix(t.text, " is a reserved character"), "'"))
-	case strings.Contains(t.text, "invalid header option"):
-		e := p.fail(CodeSyntax, t, "text behind \"|\" or \">\" on the same line")
-		e.Help = "put the value in quotes, or begin the text on the next line"
-		return e
-	}
-	return p.fail(CodeSyntax, t, "%s", t.text)
-}
-
-func (p *parser) reserved(t *tok, char string) *Error {
-	e := p.fail(CodeSyntax, t, "text without quotes cannot begin with %q", char)
-	e.Help = "put the value in quotes"
-	return e
+	p.stop = p.stop || t.problem.Code == CodeUnclosed
+	return t.problem
 }
 
 // quoted returns text as a message shows it: in quotes, and cut if it is long.

@@ -2,44 +2,49 @@ package syntax
 
 import "strings"
 
-// blockText reads the text of the block scalar with header t from the source,
-// and checks that the lexer found its end in the same place. The lexer's own
-// value lacks white space at the end of some texts. least is the least column that
-// the text may have.
-func (p *parser) blockText(t *tok, least int) *Error {
-	s := blockScanner{lines: p.src.lines, at: t.line, endsInBreak: strings.HasSuffix(p.src.text, "\n")}
-	if p.flow > 0 {
-		return p.fail(CodeSyntax, t, "a block of text cannot begin inside of brackets")
+// block reads a literal or folded scalar (YAML 1.1, section 9.2).
+func (s *scanner) block() {
+	if s.flow > 0 {
+		s.invalid(s.fail(CodeSyntax, "a block of text cannot begin inside of brackets"))
+		return
 	}
-	chomp := ' '
-	line := []rune(p.src.line(t.line))
-	for _, r := range line[min(t.col, len(line)):] {
-		if r == '+' || r == '-' {
-			chomp = r
-		} else if r >= '1' && r <= '9' {
-			s.indent = max(least-2, 0) + int(r-'0')
-		} else {
-			break
+	t := s.here(tokenBlock, "")
+	t.literal = s.peek(0) == '|'
+	s.at++
+	b := blockScanner{lines: s.src.lines, at: s.n + 1, endsInBreak: s.src.endsInBreak}
+	least := max(s.indent()+1, 0)
+	chomp := byte(' ')
+	for done := false; !done; {
+		switch c := s.peek(0); {
+		case c == '+' || c == '-':
+			chomp = c
+		case c >= '1' && c <= '9':
+			b.indent = max(s.indent(), 0) + int(c-'0')
+		default:
+			done = true
+			continue
 		}
+		s.at++
 	}
-	t.text = s.text(max(least-1, 0), t.literal, chomp)
-	t.endLine = max(s.end, t.line)
-	next := p.peek()
-	for i, text := range s.lines[t.endLine:max(t.endLine, next.line-1)] {
-		if text = strings.Trim(text, " \t"); text != "" && text[0] != '#' {
-			return p.blockEnd(t.endLine + i + 1)
-		}
+	for s.peek(0) == ' ' || s.peek(0) == '\t' {
+		s.at++
 	}
-	if s.end == 0 && next.kind == tokenPlain && strings.HasPrefix(next.text, "-") {
-		// The lexer has taken the list item behind it for text.
-		e := p.fail(CodeSyntax, t, "an empty block of text before a list item is not supported")
-		e.Help = `write "" instead`
-		return e
+	if c := s.peek(0); c != '\n' && (c != '#' || !s.blankAt(-1)) {
+		e := s.fail(CodeSyntax, "text behind \"|\" or \">\" on the same line")
+		e.Help = "put the value in quotes, or begin the text on the next line"
+		e.Pos.Col = t.col
+		s.invalid(e)
+		return
 	}
-	if next.line <= t.endLine && next.kind != tokenEOF {
-		return p.blockEnd(next.line)
+	t.text = b.text(least, t.literal, chomp)
+	t.endLine = max(b.end, t.line)
+	s.add(t)
+	s.goTo(b.at)
+	s.keyAllowed, s.keyLine = true, -1
+	if b.tab {
+		s.at = spaces(s.line)
+		s.invalid(s.tabError())
 	}
-	return nil
 }
 
 // blockEnd is the error of a line behind a block scalar that is indented less
@@ -62,15 +67,17 @@ type blockScanner struct {
 	end         int // number of the last line that holds text
 	indent      int // spaces before the text, 0 until known
 	endsInBreak bool
+	// tab: the next line has a tab where the indentation of the text would be.
+	tab bool
 }
 
 // text returns the value of the scalar whose first line is next. least is the
 // least indentation that makes a line text.
-func (s *blockScanner) text(least int, literal bool, chomp rune) string {
+func (s *blockScanner) text(least int, literal bool, chomp byte) string {
 	breaks := s.leadingBreaks(least)
 	var out strings.Builder
 	lineBreak := ""
-	for s.more() {
+	for !s.tab && s.more() {
 		out.WriteString(breaks)
 		line := s.lines[s.at][s.indent:]
 		out.WriteString(line)
@@ -110,6 +117,13 @@ func (s *blockScanner) breaks() string {
 	for s.at < len(s.lines) && spaces(s.lines[s.at]) == len(s.lines[s.at]) && len(s.lines[s.at]) <= s.indent {
 		s.at++
 	}
+	if s.at < len(s.lines) {
+		n := spaces(s.lines[s.at])
+		s.tab = n < s.indent && n < len(s.lines[s.at]) && s.lines[s.at][n] == '\t'
+	}
+	if s.at == len(s.lines) && s.at > start && !s.endsInBreak {
+		start++ // of white space that no line break ends
+	}
 	return strings.Repeat("\n", s.at-start)
 }
 
@@ -126,6 +140,7 @@ func (s *blockScanner) leadingBreaks(least int) string {
 		n := spaces(s.lines[s.at])
 		indent = max(indent, n)
 		if n < len(s.lines[s.at]) {
+			s.tab = s.lines[s.at][n] == '\t'
 			break
 		}
 	}

@@ -41,6 +41,4 @@ const (
 	CodeIgnoredDocument = "CIC1018"
 	// CodeSymbol (warning): a scalar that begins with a colon.
 	CodeSymbol = "CIC1019"
-	// CodeTooCostly: text that takes the tokenizer quadratic time.
-	CodeTooCostly = "CIC1020"
 )

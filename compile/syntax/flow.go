@@ -108,8 +108,12 @@ func (p *parser) flowItem() (*Node, *Error) {
 	return b.node(), nil
 }
 
-// flowKey reads a node, or nothing before a colon.
+// flowKey reads a node, perhaps behind the indicator of a key, or nothing before
+// a colon.
 func (p *parser) flowKey() (*Node, *Error) {
+	if p.peek().kind == tokenKey {
+		p.next()
+	}
 	if t := p.peek(); t.kind == tokenColon {
 		return p.newNode(Null, t)
 	}
@@ -147,7 +151,7 @@ func (p *parser) flowPair(b *mappingBuilder, key *Node, t *tok) *Error {
 func (p *parser) flowNode() (*Node, *Error) {
 	switch p.peek().kind {
 	case tokenAnchor, tokenTag:
-		return p.withProperties(0, true, func(last *tok) (*Node, *Error) {
+		return p.withProperties(true, func(last *tok) (*Node, *Error) {
 			switch p.peek().kind {
 			case tokenComma, tokenColon, tokenListEnd, tokenMapEnd:
 				return p.newNode(Null, last)
@@ -155,5 +159,5 @@ func (p *parser) flowNode() (*Node, *Error) {
 			return p.flowNode()
 		})
 	}
-	return p.content(0)
+	return p.content()
 }

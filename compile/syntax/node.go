@@ -1,9 +1,10 @@
 // Package syntax turns YAML bytes into a tree of [Node] with positions, and
 // holds the one diagnostic type of the compiler, [Error].
 //
-// It is the only package that imports the YAML library, so every place where
-// that library and GitLab differ is handled here: scalar types (YAML 1.1),
-// duplicate keys, merge keys, limits. Read node.go, then error.go, then parse.go.
+// It reads YAML as libyaml and Psych do, the parser and the loader of GitLab: a
+// scanner makes tokens (scan.go), a parser nodes (parse.go). Nothing behind it
+// knows of YAML 1.1 scalars, duplicate keys, merge keys or limits. Read node.go,
+// then error.go, then parse.go.
 package syntax
 
 import "fmt"

@@ -35,11 +35,7 @@ func Parse(file string, data []byte) (*File, ErrorList) {
 	if e != nil {
 		return nil, ErrorList{e}
 	}
-	toks, e := scan(src)
-	if e != nil {
-		return nil, ErrorList{e}
-	}
-	docs := documents(toks)
+	docs := documents(scan(src))
 	if len(docs) == 0 {
 		var errs ErrorList
 		errs.Add(CodeEmpty, Pos{file, 1, 1}, 1, "the file holds no pipeline: it is empty").Help = example
@@ -215,7 +211,7 @@ func (p *parser) unusualRoot() *Node {
 }
 
 // skipEntry goes on to the next top-level entry after an error in the one that
-// begins at token start. If that left a bracket open, the lexer has taken all
+// begins at token start. If that left a bracket open, the scanner has taken all
 // that follows for the content of the bracket, and reading ends.
 func (p *parser) skipEntry(start, col int) {
 	open := 0

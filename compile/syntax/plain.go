@@ -2,107 +2,77 @@ package syntax
 
 import "strings"
 
-// The lexer of the YAML library errs where a line of a plain scalar begins with
-// "-". What this file does about it, the rest of the package need not know.
-
-// maskDashes replaces each "-" that begins a line's text without being the
-// indicator of a list item or a document by a character that the text does not
-// hold, and returns that character, 0 if none was needed. A line of a plain
-// scalar that begins with "-" makes the lexer cut the scalar in two, or keep the
-// line breaks and comments of the lines behind it.
-func maskDashes(text string) (masked string, mask rune) {
-	var out strings.Builder
-	done := 0
-	for i := 0; i < len(text); {
-		for i < len(text) && text[i] == ' ' {
-			i++
-		}
-		if strings.HasPrefix(text[i:], "-") && !isIndicatorDash(text[i:]) {
-			if mask == 0 {
-				for mask = '\ue000'; strings.ContainsRune(text, mask); mask++ {
-				}
-			}
-			out.WriteString(text[done:i])
-			out.WriteRune(mask)
-			done = i + 1
-		}
-		next := strings.IndexAny(text[i:], "\r\n")
-		if next < 0 {
+// plain reads a scalar without quotes, which goes on for as many lines as are
+// indented deeper than what is around it, or until a comment (YAML 1.1, section
+// 9.1.3).
+func (s *scanner) plain() {
+	s.mayBeKey()
+	t := s.here(tokenPlain, "")
+	text, e := s.plainPart()
+	var more []string
+	s.keyAllowed = false
+	for e == nil && s.peek(0) == '\n' {
+		var breaks int
+		breaks, e = s.plainBreaks()
+		s.keyAllowed = true
+		if e != nil || s.n == len(s.src.lines) || s.flow == 0 && s.column() <= s.indent() ||
+			s.peek(0) == '#' || s.at == 0 && s.atMarker() {
 			break
 		}
-		i += next + 1
+		var part string
+		if part, e = s.plainPart(); part == "" {
+			break
+		}
+		t.endLine = s.n + 1
+		more = append(more, fold(breaks), part)
+		s.keyAllowed = false
 	}
-	if mask == 0 {
-		return text, 0
+	t.text = text + strings.Join(more, "")
+	s.add(t)
+	if e != nil {
+		s.invalid(e)
 	}
-	out.WriteString(text[done:])
-	return out.String(), mask
 }
 
-// isIndicatorDash reports whether text, which begins with "-", begins with the
-// indicator of a list item or of a document.
-func isIndicatorDash(text string) bool {
-	rest := strings.TrimPrefix(text, "---")
-	if rest == text {
-		rest = text[1:]
+// plainPart reads what is on the current line, and goes to the token, the comment
+// or the line's end behind it.
+func (s *scanner) plainPart() (part string, e *Error) {
+	start := s.at
+	for ; s.peek(0) != '\n'; s.at++ {
+		c := s.peek(0)
+		if c == ':' && s.blankAt(1) || c == '#' && s.at > start && s.blankAt(-1) || s.flow > 0 && strings.IndexByte(",[]{}", c) >= 0 {
+			break
+		}
+		if c == ':' && s.flow > 0 && strings.IndexByte(",[]{}", s.peek(1)) >= 0 {
+			e = s.fail(CodeSyntax, "a colon in brackets needs a space behind it")
+			e.Help = "put the text in quotes if the colon belongs to it"
+			break
+		}
 	}
-	return rest == "" || strings.ContainsRune(" \t\r\n", rune(rest[0]))
+	return strings.TrimRight(s.line[start:s.at], " \t"), e
 }
 
-// reasonComment is the text of the invalid token that stands for a comment between
-// the lines of a plain scalar. The lexer takes it for text.
-const reasonComment = "a comment between the lines of a text without quotes"
-
-// plain sets the value and the last line of a plain scalar with the source text
-// origin.
-func plain(t *tok, origin string) {
-	if !strings.Contains(origin, "\n") {
-		return
-	}
-	lines := strings.Split(origin, "\n")
-	t.endLine += len(lines) - 1
-	value, comment := foldPlain(lines)
-	if comment > 0 {
-		*t = tok{kind: tokenInvalid, line: t.line + comment, endLine: t.endLine, text: reasonComment}
-		t.col = spaces(lines[comment]) + 1
-		return
-	}
-	t.text = value
-}
-
-// foldPlain joins the lines of a plain scalar: a line break is a space, n empty
-// lines are n line breaks (YAML 1.1, section 9.1.3). A comment ends it: if text
-// follows, comment is the index of the comment's line.
-func foldPlain(lines []string) (value string, comment int) {
-	var out strings.Builder
-	empty := 0
-	for i, line := range lines {
-		line, commented := cutComment(strings.Trim(line, " \t"))
-		switch {
-		case line == "" && !commented:
-			empty++
-		case line != "" && comment > 0:
-			return "", comment
-		case line != "":
-			if i > 0 && empty == 0 {
-				out.WriteByte(' ')
+// plainBreaks goes from the end of a line to the next character that is no white
+// space, and returns the number of line breaks before it.
+func (s *scanner) plainBreaks() (breaks int, e *Error) {
+	for s.peek(0) == '\n' && s.n < len(s.src.lines) {
+		s.goTo(s.n + 1)
+		breaks++
+		for s.peek(0) == ' ' || s.peek(0) == '\t' {
+			if s.peek(0) == '\t' && s.at <= s.indent() {
+				return breaks, s.tabError()
 			}
-			out.WriteString(strings.Repeat("\n", empty) + line)
-			empty = 0
-		}
-		if commented && comment == 0 {
-			comment = i
+			s.at++
 		}
 	}
-	return out.String(), 0
+	return breaks, nil
 }
 
-// cutComment cuts a comment off the text of a line.
-func cutComment(line string) (text string, commented bool) {
-	for i := range len(line) {
-		if line[i] == '#' && (i == 0 || line[i-1] == ' ' || line[i-1] == '\t') {
-			return strings.TrimRight(line[:i], " \t"), true
-		}
+// fold returns what n line breaks in a scalar stand for: one for a space, of more
+// the first for nothing.
+func fold(n int) string {
+	if n == 1 {
+		return " "
 	}
-	return line, false
+	return strings.Repeat("\n", n-1)
 }

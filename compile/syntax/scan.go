@@ -2,12 +2,8 @@ package syntax
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 	"unicode/utf8"
-
-	"github.com/goccy/go-yaml/lexer"
-	"github.com/goccy/go-yaml/token"
 )
 
 // tokenKind is the kind of a token.
@@ -17,7 +13,7 @@ const (
 	tokenEOF tokenKind = iota
 	tokenPlain
 	tokenQuoted
-	tokenBlock // the header of a literal or folded block scalar; its text is no token
+	tokenBlock // a literal or folded block scalar
 	tokenEntry // -
 	tokenKey   // ?
 	tokenColon
@@ -41,13 +37,13 @@ type tok struct {
 	first bool
 	// literal: a block scalar that keeps its line breaks.
 	literal bool
-	// afterComment: a comment stands before it.
-	afterComment bool
 	// line and col of its first character, endLine of its last one.
 	line, col, endLine int
-	// text is a scalar's value, the name of an anchor or alias, the reason why a
-	// token is invalid, for anything else the token as written.
+	// text is a scalar's value, the name of an anchor or alias, for anything else
+	// the token as written.
 	text string
+	// problem says why a token is invalid.
+	problem *Error
 }
 
 // width is the number of characters to underline for t.
@@ -65,285 +61,296 @@ func (t *tok) width() int {
 	return 1
 }
 
+// scanner turns the lines of a file into tokens (YAML 1.1 as libyaml reads it,
+// the parser below GitLab's loader). It looks at each character a bounded number
+// of times. What it cannot read becomes an invalid token, and it goes on with
+// the next line.
+type scanner struct {
+	src *source
+	out []tok
+	// line is the current line, n its index, at the byte offset in it.
+	line  string
+	n, at int
+	// colAt and col cache the number of characters before byte colAt of the line.
+	colAt, col int
+	// indents are the columns, from 0, of the block collections around the current
+	// place; a line of text must stand further right than the last one.
+	indents []int
+	flow    int
+	// keyAllowed: a key can begin here; tabs cannot. keyLine and keyCol are the place
+	// of the last token that may be one.
+	keyAllowed      bool
+	keyLine, keyCol int
+	// inDocument: the current document has begun.
+	inDocument bool
+}
+
 // scan returns the tokens of src without comments and directives, a tokenEOF
 // last.
-func scan(src *source) ([]tok, *Error) {
-	if line := src.lexerCost(); line > 0 {
-		return nil, &Error{Code: CodeTooCostly, Pos: Pos{src.file, line, 1},
-			Msg: "too many tabs, blank lines or \"<\" in a row"}
+func scan(src *source) []tok {
+	s := &scanner{src: src, out: make([]tok, 0, 4*len(src.lines)+1), keyAllowed: true, keyLine: -1}
+	s.goTo(0)
+	for s.skipSpace() {
+		s.unroll()
+		s.token()
 	}
-	text, mask := maskDashes(src.text)
-	if !strings.HasSuffix(text, "\n") {
-		text += "\n" // the lexer drops a tag at the very end
-	}
-	raw, e := tokenize(src.file, text)
-	if e != nil {
-		return nil, e
-	}
-	s := scanner{src: src, raw: raw, mask: mask, out: make([]tok, 0, len(raw)+1)}
-	s.convert()
-	return s.out, nil
+	s.out = append(s.out, tok{kind: tokenEOF, first: true, line: len(src.lines) + 1})
+	return s.out
 }
 
-// tokenize calls the library. Whatever it panics with becomes an error.
-func tokenize(file, text string) (tokens token.Tokens, e *Error) {
-	defer func() {
-		if r := recover(); r != nil {
-			e = &Error{Code: CodeSyntax, Pos: Pos{file, 1, 1}, Msg: fmt.Sprintf("the YAML library cannot read this file: %v", r)}
+// goTo goes to the start of the line with index n.
+func (s *scanner) goTo(n int) {
+	s.line = ""
+	if n < len(s.src.lines) {
+		s.line = s.src.lines[n]
+	}
+	s.n, s.at, s.colAt, s.col = n, 0, 0, 0
+}
+
+// column returns the number of characters of the line before the current place.
+func (s *scanner) column() int {
+	if s.at < s.colAt {
+		s.colAt, s.col = 0, 0
+	}
+	s.col += utf8.RuneCountInString(s.line[s.colAt:s.at])
+	s.colAt = s.at
+	return s.col
+}
+
+// peek returns the byte at offset i from the current place; at the end of the
+// line it is a line break.
+func (s *scanner) peek(i int) byte {
+	if s.at+i < len(s.line) {
+		return s.line[s.at+i]
+	}
+	return '\n'
+}
+
+// blankAt reports whether the byte at offset i is white space or the line's end.
+func (s *scanner) blankAt(i int) bool {
+	c := s.peek(i)
+	return c == ' ' || c == '\t' || c == '\n'
+}
+
+// skipSpace goes to the next token, and reports whether there is one.
+func (s *scanner) skipSpace() bool {
+	for s.n < len(s.src.lines) {
+		for s.peek(0) == ' ' || s.peek(0) == '\t' && (s.flow > 0 || !s.keyAllowed) {
+			s.at++
 		}
-	}()
-	return lexer.Tokenize(text), nil
-}
-
-// reasonEmptyBlock is the lexer's error for a block scalar without text before a
-// top-level key, which is valid YAML.
-const reasonEmptyBlock = "could not find multi-line content"
-
-// reasonAstray is the text of the invalid token that stands where the lexer's
-// tokens do not match the source.
-const reasonAstray = "the YAML library loses its place near this line"
-
-// scanner turns the library's tokens into ours.
-type scanner struct {
-	src  *source
-	raw  token.Tokens
-	mask rune
-	out  []tok
-	// runes of line runesLine.
-	runes     []rune
-	runesLine int
-	// The end of the last token: its line and the column behind it, from 0.
-	endLine, endCol int
-	// invalidLine is the line of the last invalid token.
-	invalidLine int
-	flow        int
-	// comment: one stands before the next token.
-	comment bool
-}
-
-var tokenKinds = map[token.Type]tokenKind{
-	token.SequenceEntryType:  tokenEntry,
-	token.MappingKeyType:     tokenKey,
-	token.MappingValueType:   tokenColon,
-	token.CollectEntryType:   tokenComma,
-	token.SequenceStartType:  tokenListStart,
-	token.SequenceEndType:    tokenListEnd,
-	token.MappingStartType:   tokenMapStart,
-	token.MappingEndType:     tokenMapEnd,
-	token.DocumentHeaderType: tokenDocStart,
-	token.DocumentEndType:    tokenDocEnd,
-	token.TagType:            tokenTag,
-	token.AnchorType:         tokenAnchor,
-	token.AliasType:          tokenAlias,
-	token.SingleQuoteType:    tokenQuoted,
-	token.DoubleQuoteType:    tokenQuoted,
-	token.LiteralType:        tokenBlock,
-	token.FoldedType:         tokenBlock,
-	token.InvalidType:        tokenInvalid,
-	token.DirectiveType:      tokenInvalid, // elsewhere than at the start of a line
-}
-
-// convert turns all tokens. Where the lexer goes astray, an invalid token is the
-// last one.
-func (s *scanner) convert() {
-	for i := 0; i < len(s.raw); i++ {
-		switch r := s.raw[i]; {
-		case r.Type == token.CommentType:
-			s.comment = true
+		switch s.peek(0) {
+		case '\t':
+			s.invalid(s.tabError())
 			continue
-		case r.Type == token.DirectiveType && r.Position.Column == 1:
-			for i+1 < len(s.raw) && s.raw[i+1].Position.Line == r.Position.Line {
-				i++
-			}
+		case '#', '\n':
+			s.goTo(s.n + 1)
+			s.keyAllowed = s.keyAllowed || s.flow == 0
 			continue
 		}
-		var t tok
-		var origin string
-		t, origin, i = s.token(i)
-		t.afterComment, s.comment = s.comment, false
-		switch {
-		case t.kind == tokenInvalid:
-			t.line = min(t.line, len(s.src.lines)) // the lexer may have lost count
-			s.invalidLine = t.line
-		case t.line == s.invalidLine:
-		case s.place(&t):
-			s.setEnd(&t, origin)
-		default:
-			s.add(tok{kind: tokenInvalid, line: min(t.line, len(s.src.lines)), col: 1, text: reasonAstray})
-			i = len(s.raw)
-			continue
-		}
-		s.add(t)
+		return true
 	}
-	s.out = append(s.out, tok{kind: tokenEOF, first: true, line: len(s.src.lines) + 1})
+	return false
 }
 
-// token turns token i, and returns its source text, if it is a plain scalar, and
-// the index of the last token that belongs to it.
-func (s *scanner) token(i int) (t tok, origin string, last int) {
-	r := s.raw[i]
-	kind, known := tokenKinds[r.Type]
-	if !known {
-		kind = tokenPlain
-	}
-	t = tok{kind: kind, line: r.Position.Line, col: r.Position.Column, text: s.unmask(r.Value)}
-	t.endLine = t.line
-	switch kind {
-	case tokenPlain:
-		origin = strings.Trim(s.unmask(r.Origin), " \t\n")
-		plain(&t, origin)
-	case tokenAnchor, tokenAlias:
-		t.text = ""
-		if i+1 < len(s.raw) && isName(r, s.raw[i+1]) {
-			i++
-			t.text = s.unmask(s.raw[i].Value)
-		}
-	case tokenBlock:
-		t.literal = r.Type == token.LiteralType
-		i = s.endOfBlock(i) // its text is read from the source by blockText
-	case tokenInvalid:
-		t.text = r.Error
-		if r.Type == token.DirectiveType {
-			t.text = `'%' is a reserved character`
-		}
-	}
-	return t, origin, i
+func (s *scanner) pos() Pos { return Pos{s.src.file, s.n + 1, s.column() + 1} }
+
+func (s *scanner) fail(code, format string, args ...any) *Error {
+	return &Error{Code: code, Pos: s.pos(), Len: 1, Msg: fmt.Sprintf(format, args...)}
 }
 
-// isName reports whether name is the name of the anchor or alias before it. Of
-// the characters, YAML 1.1 parsers allow fewer than its specification does: text
-// such as "&& make" is no anchor.
-func isName(indicator, name *token.Token) bool {
-	return name.Type != token.CommentType && name.Position.Line == indicator.Position.Line &&
-		name.Position.Column == indicator.Position.Column+1 && anchorName.MatchString(name.Value)
+// tabError is the error of a tab at the current place.
+func (s *scanner) tabError() *Error {
+	return &Error{Code: CodeTab, Pos: s.pos(), Len: 1,
+		Msg: "a tab cannot be used for indentation", Label: "tab", Help: "use spaces"}
 }
 
-var anchorName = regexp.MustCompile(`^[0-9A-Za-z_-]+$`)
-
-// endOfBlock returns the index of the last token of the block scalar whose header
-// is token i.
-func (s *scanner) endOfBlock(i int) int {
-	if i+1 < len(s.raw) && s.raw[i+1].Type == token.CommentType {
-		i++ // behind the header
-	}
-	if i+1 < len(s.raw) && s.raw[i+1].Type == token.StringType {
-		i++
-	}
-	if i+1 < len(s.raw) && s.raw[i+1].Error == reasonEmptyBlock {
-		i++
-	}
-	return i
+// invalid adds an invalid token at the current place and skips the line's rest.
+func (s *scanner) invalid(e *Error) {
+	t := s.here(tokenInvalid, "")
+	t.problem = e
+	s.add(t)
+	s.goTo(s.n + 1)
+	s.keyAllowed = true
 }
 
-func (s *scanner) unmask(text string) string {
-	if s.mask == 0 || !strings.ContainsRune(text, s.mask) {
-		return text
-	}
-	return strings.ReplaceAll(text, string(s.mask), "-")
+// here returns a token that begins at the current place.
+func (s *scanner) here(kind tokenKind, text string) tok {
+	return tok{kind: kind, line: s.n + 1, endLine: s.n + 1, col: s.column() + 1, text: text}
 }
 
-// add appends t and undoes the cut that the lexer makes at a colon without a
-// space in a flow collection.
 func (s *scanner) add(t tok) {
-	last := &tok{}
-	if n := len(s.out); n > 0 {
-		last = &s.out[n-1]
-	}
-	t.first = last.line == 0 || t.line > last.endLine
-	switch t.kind {
-	case tokenListStart, tokenMapStart:
-		s.flow++
-	case tokenListEnd, tokenMapEnd:
-		s.flow--
-	}
-	if n := len(s.out); s.flow > 0 && t.kind == tokenPlain && n > 1 && last.kind == tokenColon && !t.first && t.col == last.col+1 {
-		if key := &s.out[n-2]; key.kind == tokenPlain && key.endLine == t.line {
-			key.text += ":" + t.text
-			key.endLine = t.endLine
-			s.out = s.out[:n-1]
-			return
-		}
-	}
+	t.first = len(s.out) == 0 || t.line > s.out[len(s.out)-1].endLine
 	s.out = append(s.out, t)
 }
 
-// place sets where t begins: at the first character behind the last token. The
-// lexer's columns are wrong behind tabs and for text with spaces behind it. If t
-// does not begin there, the lexer has gone astray, and the result is false.
-func (s *scanner) place(t *tok) bool {
-	if s.runesLine != t.line {
-		s.runesLine, s.runes = t.line, s.runes[:0]
-		for _, r := range s.src.line(t.line) {
-			s.runes = append(s.runes, r)
+// indent returns the column of the innermost block collection, -1 if there is
+// none.
+func (s *scanner) indent() int {
+	if len(s.indents) == 0 {
+		return -1
+	}
+	return s.indents[len(s.indents)-1]
+}
+
+// roll enters a block collection at column col unless it has been entered.
+func (s *scanner) roll(col int) {
+	if s.flow == 0 && s.indent() < col {
+		s.indents = append(s.indents, col)
+	}
+}
+
+// unroll leaves the block collections that the current place is left of.
+func (s *scanner) unroll() {
+	if s.flow > 0 {
+		return
+	}
+	for col := s.column(); s.indent() > col; {
+		s.indents = s.indents[:len(s.indents)-1]
+	}
+}
+
+// mayBeKey notes that the token at the current place may be a key.
+func (s *scanner) mayBeKey() {
+	if s.flow == 0 && s.keyAllowed {
+		s.keyLine, s.keyCol = s.n, s.column()
+	}
+}
+
+// token reads the token at the current place.
+func (s *scanner) token() {
+	if s.at == 0 && s.document() {
+		return
+	}
+	s.inDocument = true
+	c, blank := s.peek(0), s.blankAt(1)
+	switch {
+	case c == '-' && blank && s.flow == 0:
+		s.roll(s.column())
+		s.indicator(tokenEntry, true)
+	case c == '?' && blank:
+		s.roll(s.column())
+		s.indicator(tokenKey, s.flow == 0)
+	case c == ':' && (blank || s.flow > 0):
+		s.colon()
+	case c == '[', c == '{':
+		s.mayBeKey()
+		kind := tokenListStart
+		if c == '{' {
+			kind = tokenMapStart
 		}
+		s.flow++
+		s.indicator(kind, true)
+	case c == ']', c == '}':
+		kind := tokenListEnd
+		if c == '}' {
+			kind = tokenMapEnd
+		}
+		s.flow = max(s.flow-1, 0)
+		s.indicator(kind, false)
+	case c == ',':
+		s.indicator(tokenComma, true)
+	case c == '&', c == '*':
+		s.name(c)
+	case c == '!':
+		s.tag()
+	case c == '|', c == '>':
+		s.block()
+	case c == '"', c == '\'':
+		s.quoted(c)
+	case c == '@', c == '`', c == '%':
+		e := s.fail(CodeSyntax, "text without quotes cannot begin with %q", string(c))
+		e.Help = "put the value in quotes"
+		s.invalid(e)
+	default:
+		s.plain()
 	}
-	at := 0
-	if t.line == s.endLine {
-		at = s.endCol
+}
+
+// document reads a directive, which it skips, or a marker of a document. It
+// reports whether there was one.
+func (s *scanner) document() bool {
+	if s.peek(0) == '%' && !s.inDocument {
+		s.goTo(s.n + 1)
+		return true
 	}
-	for at < len(s.runes) && (s.runes[at] == ' ' || s.runes[at] == '\t') {
-		at++
-	}
-	if at >= len(s.runes) || !begins(t, s.runes[at]) {
+	if !s.atMarker() {
 		return false
 	}
-	t.col = at + 1
+	t := s.here(tokenDocStart, s.line[:3])
+	s.inDocument = true
+	if s.line[0] == '.' {
+		t.kind, s.inDocument = tokenDocEnd, false
+	}
+	s.add(t)
+	s.at, s.indents, s.flow, s.keyAllowed = 3, nil, 0, false
 	return true
 }
 
-// setEnd sets the end of t, whose place is known, with origin for its source text.
-func (s *scanner) setEnd(t *tok, origin string) {
-	s.endLine, s.endCol = t.line, t.col-1+t.width()
-	switch t.kind {
-	case tokenQuoted:
-		s.endLine, s.endCol = s.quoteEnd(t)
-	case tokenBlock:
-		s.endCol = len(s.runes)
-	case tokenPlain:
-		if n := strings.LastIndexByte(origin, '\n'); n >= 0 {
-			s.endLine, s.endCol = t.endLine, utf8.RuneCountInString(origin[n+1:])
-		}
-	}
-	t.endLine = s.endLine
+// atMarker reports whether the current line begins with a marker of a document.
+func (s *scanner) atMarker() bool {
+	return (strings.HasPrefix(s.line, "---") || strings.HasPrefix(s.line, "...")) &&
+		(len(s.line) == 3 || strings.IndexByte(" \t", s.line[3]) >= 0)
 }
 
-// quoteEnd returns where the quoted scalar t ends: its last line, and the column
-// behind it, from 0.
-func (s *scanner) quoteEnd(t *tok) (line, col int) {
-	runes, at := s.runes, t.col
-	quote := runes[t.col-1]
-	for line = t.line; ; {
-		for ; at < len(runes); at++ {
-			switch {
-			case runes[at] == '\\' && quote == '"':
-				at++
-			case runes[at] != quote:
-			case quote == '\'' && at+1 < len(runes) && runes[at+1] == quote:
-				at++
-			default:
-				return line, at + 1
-			}
-		}
-		line++
-		if line > len(s.src.lines) {
-			return line, 0 // not reached: the lexer found the end
-		}
-		runes, at = []rune(s.src.line(line)), 0
-	}
+// indicator reads a token of one character.
+func (s *scanner) indicator(kind tokenKind, keyAllowed bool) {
+	s.add(s.here(kind, s.line[s.at:s.at+1]))
+	s.at++
+	s.keyAllowed = keyAllowed
 }
 
-// begins reports whether r can be the first character of t.
-func begins(t *tok, r rune) bool {
-	switch t.kind {
-	case tokenQuoted:
-		return r == '"' || r == '\''
-	case tokenBlock:
-		return r == '|' || r == '>'
-	case tokenAnchor:
-		return r == '&'
-	case tokenAlias:
-		return r == '*'
+// colon reads the colon behind a key, or that of an empty key.
+func (s *scanner) colon() {
+	if s.flow == 0 && s.keyLine == s.n {
+		s.roll(s.keyCol)
+		s.keyLine = -1
+		s.indicator(tokenColon, false)
+		return
 	}
-	first, _ := utf8.DecodeRuneInString(t.text)
-	return r == first
+	if s.keyAllowed {
+		s.roll(s.column())
+	}
+	s.indicator(tokenColon, s.flow == 0)
+}
+
+// name reads an anchor or an alias. Of the characters, libyaml allows fewer than
+// YAML does: the name of text such as "&& make" is empty.
+func (s *scanner) name(c byte) {
+	s.mayBeKey()
+	kind := tokenAnchor
+	if c == '*' {
+		kind = tokenAlias
+	}
+	end := s.at + 1
+	for end < len(s.line) && isNameByte(s.line[end]) {
+		end++
+	}
+	t := s.here(kind, s.line[s.at+1:end])
+	s.at = end
+	if !s.blankAt(0) && strings.IndexByte("?:,]}%@`", s.peek(0)) < 0 {
+		t.text, s.at = "", len(s.line)
+	}
+	s.add(t)
+	s.keyAllowed = false
+}
+
+func isNameByte(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c == '_' || c == '-'
+}
+
+// tag reads a tag.
+func (s *scanner) tag() {
+	s.mayBeKey()
+	end := ""
+	if s.flow > 0 {
+		end = ",[]{}"
+	}
+	start := s.here(tokenTag, "")
+	from := s.at
+	for !s.blankAt(0) && strings.IndexByte(end, s.peek(0)) < 0 {
+		s.at++
+	}
+	start.text = s.line[from:s.at]
+	s.add(start)
+	s.keyAllowed = false
 }

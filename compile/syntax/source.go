@@ -10,11 +10,14 @@ import (
 // MaxFileSize is the largest pipeline file in bytes (specification, section 0).
 const MaxFileSize = 2 << 20
 
-// source is the text of a file by lines, each line break (LF, CR LF or CR) a LF.
+// source is the text of a file and its lines, without their breaks (LF, CR LF or
+// CR).
 type source struct {
 	file  string
 	text  string
 	lines []string
+	// endsInBreak: the last line ends with a line break.
+	endsInBreak bool
 }
 
 // newSource checks the encoding of data and splits it in lines.
@@ -52,11 +55,9 @@ func newSource(file string, data []byte) (*source, *Error) {
 		}
 		i += size
 	}
-	s.text = lineBreaks.Replace(text)
+	s.endsInBreak = strings.HasSuffix(text, "\n") || strings.HasSuffix(text, "\r")
 	return s, nil
 }
-
-var lineBreaks = strings.NewReplacer("\r\n", "\n", "\r", "\n")
 
 // isPrintable reports whether YAML 1.1 (section 4.1.1) allows r in a stream.
 func isPrintable(r rune) bool {
@@ -107,44 +108,4 @@ func (s *source) indentTab(n int) int {
 	line := s.line(n)
 	indent := line[:len(line)-len(strings.TrimLeft(line, " \t"))]
 	return strings.IndexByte(indent, '\t') + 1
-}
-
-// maxLexerCost bounds the steps that lexerCost estimates: well under a second.
-const maxLexerCost = 200_000_000
-
-// lexerCost looks for text on which the library's lexer is quadratic: it looks
-// ahead along a run of "<" at each of them and along the rest of the line at
-// each tab in double quotes, and copies a block scalar once for each blank line
-// behind it. The result is the line where the bound is passed, or 0.
-func (s *source) lexerCost() int {
-	cost, blank, entry := 0, 0, 0
-	for i, line := range s.lines {
-		cost += strings.Count(line, "\t") * len(line)
-		for rest := line; ; {
-			at := strings.IndexByte(rest, '<')
-			if at < 0 {
-				break
-			}
-			after := strings.TrimLeft(rest[at:], "<")
-			run := len(rest) - at - len(after)
-			cost += run * run
-			rest = after
-		}
-		entry += len(line) + 1
-		if strings.Trim(line, " \t") == "" {
-			blank++
-			if blank > 1 {
-				cost += 10 * entry // bytes to runes and back: about ten steps each
-			}
-		} else {
-			blank = 0
-			if line[0] != ' ' {
-				entry = len(line) // a block scalar ends at the next top-level key
-			}
-		}
-		if cost > maxLexerCost {
-			return i + 1
-		}
-	}
-	return 0
 }

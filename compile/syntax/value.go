@@ -3,36 +3,7 @@ package syntax
 import (
 	"fmt"
 	"slices"
-	"strings"
 )
-
-// scalar reads a scalar. The lexer cuts a plain one in two where a line of it
-// begins with "- " further right than the next one: it is joined again.
-func (p *parser) scalar(min int) (*Node, *Error) { return p.taggedScalar(min, nil) }
-
-func (p *parser) taggedScalar(min int, tag *tok) (*Node, *Error) {
-	t := *p.next()
-	if t.kind == tokenBlock {
-		if e := p.blockText(&t, min); e != nil {
-			return nil, e
-		}
-	}
-	for t.kind == tokenPlain && p.flow == 0 {
-		more := p.peek()
-		if more.kind != tokenPlain || !more.first || more.afterComment || more.col < min || p.atKey() {
-			break
-		}
-		empty := more.line - t.endLine - 1
-		t.text += strings.Repeat("\n", empty)
-		if empty == 0 {
-			t.text += " "
-		}
-		t.text += more.text
-		t.endLine = more.endLine
-		p.next()
-	}
-	return p.scalarOf(&t, tag)
-}
 
 // scalarOf returns the node of a scalar token.
 func (p *parser) scalarOf(t *tok, tag *tok) (*Node, *Error) {
@@ -47,13 +18,6 @@ func (p *parser) scalarOf(t *tok, tag *tok) (*Node, *Error) {
 	switch {
 	case t.kind == tokenBlock:
 		n.block, n.firstLine = t.literal, t.line+1
-	case t.kind == tokenPlain && (t.text == "?" || t.text[0] == '%'):
-		// A key's indicator at the end of a line, a directive's behind white space.
-		return nil, p.reserved(t, t.text[:1])
-	case t.kind == tokenPlain && strings.Contains(t.text, ": "), t.kind == tokenPlain && strings.HasSuffix(t.text, ":"):
-		e := p.fail(CodeSyntax, t, "a colon in a value without quotes")
-		e.Help = "put the value in quotes"
-		return nil, e
 	case t.kind == tokenPlain && tag == nil:
 		return n, p.resolve(n, t)
 	}
@@ -108,7 +72,7 @@ func (p *parser) alias() (*Node, *Error) {
 // withProperties reads the anchor and the tag of a node and then the node: with
 // read, which is given the last property, or here if it is a scalar. isKey tells
 // that a scalar before a colon is the node itself, not a mapping's first key.
-func (p *parser) withProperties(min int, isKey bool, read func(last *tok) (*Node, *Error)) (*Node, *Error) {
+func (p *parser) withProperties(isKey bool, read func(last *tok) (*Node, *Error)) (*Node, *Error) {
 	var last, anchorTok, tagTok *tok
 	for done := false; !done; {
 		t := p.peek()
@@ -132,7 +96,7 @@ func (p *parser) withProperties(min int, isKey bool, read func(last *tok) (*Node
 		a = &anchor{pos: p.pos(anchorTok)}
 		p.anchors[anchorTok.text] = a
 	}
-	n, e := p.tagged(min, isKey, tagTok, last, read)
+	n, e := p.tagged(isKey, tagTok, last, read)
 	if e != nil {
 		return nil, e
 	}
@@ -143,14 +107,14 @@ func (p *parser) withProperties(min int, isKey bool, read func(last *tok) (*Node
 }
 
 // tagged reads a node behind its properties and applies the tag.
-func (p *parser) tagged(min int, isKey bool, tag, last *tok, read func(last *tok) (*Node, *Error)) (*Node, *Error) {
+func (p *parser) tagged(isKey bool, tag, last *tok, read func(last *tok) (*Node, *Error)) (*Node, *Error) {
 	if tag == nil {
 		return read(last)
 	}
 	switch t := p.peek(); t.kind {
 	case tokenPlain, tokenQuoted, tokenBlock:
 		if t.line == last.line && (isKey || !p.atKey()) {
-			return p.taggedScalar(min, tag)
+			return p.scalarOf(p.next(), tag)
 		}
 	case tokenAlias:
 		return nil, p.fail(CodeSyntax, t, "an alias cannot have a tag")
