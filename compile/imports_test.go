@@ -18,6 +18,7 @@ const module = "github.com/cic-ci/cic/"
 var layering = map[string][]string{
 	"plan":             {},
 	"plan/credential":  {},
+	"plan/draw":        {"plan"},
 	"compile/syntax":   {"plan/credential"},
 	"compile/expr":     {},
 	"compile/script":   {},
@@ -40,7 +41,7 @@ var layering = map[string][]string{
 	"cmd/schema":             {"compile/lint", "exec", "plan"},
 	"exec/report":            {"exec", "plan"},
 	"cmd/vendoring":          {"compile/resolve"},
-	"cmd":                    {"cmd/vendoring", "compile", "compile/explain", "compile/lint", "compile/resolve", "compile/syntax", "exec", "exec/cachestore", "exec/containerd", "exec/doctor", "exec/mask", "exec/report", "exec/userns", "exec/workspace", "plan", "cmd/schema"},
+	"cmd":                    {"cmd/vendoring", "compile", "compile/explain", "compile/lint", "compile/resolve", "compile/syntax", "exec", "exec/cachestore", "exec/containerd", "exec/doctor", "exec/mask", "exec/report", "exec/userns", "exec/workspace", "plan", "plan/draw", "cmd/schema"},
 	"cmd/cic":                {"cmd"},
 	"golden":                 {},
 	"golden/bench":           {"compile", "compile/syntax", "exec", "exec/cachestore", "exec/containerd", "exec/workspace", "plan"},
@@ -58,7 +59,7 @@ var owners = map[string][]string{
 }
 
 // standardOnly are packages without any outside module.
-var standardOnly = []string{"plan", "plan/credential", "compile/explain", "compile/expr", "compile/glob", "exec/mask"}
+var standardOnly = []string{"plan", "plan/draw", "plan/credential", "compile/explain", "compile/expr", "compile/glob", "exec/mask"}
 
 func TestImports(t *testing.T) {
 	for _, goos := range []string{"linux", "darwin", "windows"} {

@@ -232,17 +232,17 @@ func (d *Diff) WriteText(w io.Writer, unified func(name string, old, new []byte)
 	var b bytes.Buffer
 	writeChanges(&b, "", d.Plan)
 	for _, j := range d.Removed {
-		fmt.Fprintf(&b, "- job %s (stage %s, image %s)\n", displayValue(Literal(j.Name)), display(j.Stage), display(j.Image.Value))
+		fmt.Fprintf(&b, "- job %s (stage %s, image %s)\n", displayValue(Literal(j.Name)), Display(j.Stage), Display(j.Image.Value))
 	}
 	for _, j := range d.Added {
-		fmt.Fprintf(&b, "+ job %s (stage %s, image %s)\n", displayValue(Literal(j.Name)), display(j.Stage), display(j.Image.Value))
+		fmt.Fprintf(&b, "+ job %s (stage %s, image %s)\n", displayValue(Literal(j.Name)), Display(j.Stage), Display(j.Image.Value))
 	}
 	for _, j := range d.Changed {
 		fmt.Fprintf(&b, "~ job %s\n", displayValue(Literal(j.Name)))
 		writeChanges(&b, "    ", j.Changes)
 		for _, s := range j.Scripts {
 			for line := range strings.Lines(string(unified(s.Path, []byte(s.Old), []byte(s.New)))) {
-				b.WriteString("    " + display(strings.TrimSuffix(line, "\n")) + "\n")
+				b.WriteString("    " + Display(strings.TrimSuffix(line, "\n")) + "\n")
 			}
 		}
 	}
@@ -252,7 +252,7 @@ func (d *Diff) WriteText(w io.Writer, unified func(name string, old, new []byte)
 
 func writeChanges(b *bytes.Buffer, indent string, list []Change) {
 	for _, c := range list {
-		field := indent + display(c.Field)
+		field := indent + Display(c.Field)
 		switch {
 		case c.Old == nil:
 			fmt.Fprintf(b, "%s: + %s\n", field, displayValue(*c.New))

@@ -141,9 +141,9 @@ func (w Warning) String() string {
 	return text
 }
 
-// display returns untrusted text for a terminal: whatever does not print as
+// Display returns untrusted text for a terminal: whatever does not print as
 // itself, such as control and direction characters, becomes an escape. Tabs stay.
-func display(s string) string {
+func Display(s string) string {
 	if !strings.ContainsFunc(s, hidden) && utf8.ValidString(s) {
 		return s
 	}

@@ -20,13 +20,13 @@ func Show(w io.Writer, p *Plan) error {
 	if p.Context.TargetBranch != "" {
 		into = " into " + p.Context.TargetBranch
 	}
-	fmt.Fprintf(&b, "%s for %s %s, event %s\n", display(p.Source), display(p.Context.RefType), display(p.Context.Ref+into), display(p.Context.Event))
+	fmt.Fprintf(&b, "%s for %s %s, event %s\n", Display(p.Source), Display(p.Context.RefType), Display(p.Context.Ref+into), Display(p.Context.Event))
 	if p.Name != "" {
-		fmt.Fprintf(&b, "name: %s\n", display(p.Name))
+		fmt.Fprintf(&b, "name: %s\n", Display(p.Name))
 	}
 	for _, l := range leavesOf(p.Context) {
 		if name, isOption := strings.CutPrefix(l.path, "options"); isOption {
-			fmt.Fprintf(&b, "option %s: %s\n", display(strings.Trim(name, `.[]"`)), displayValue(l.values[0]))
+			fmt.Fprintf(&b, "option %s: %s\n", Display(strings.Trim(name, `.[]"`)), displayValue(l.values[0]))
 		}
 	}
 	fmt.Fprintf(&b, "%s in %s\n", count(len(p.Jobs), "job"), count(len(p.Batches), "batch"))
@@ -36,7 +36,7 @@ func Show(w io.Writer, p *Plan) error {
 	if len(p.Warnings) > 0 {
 		b.WriteString("\nWarnings\n")
 		for _, warning := range p.Warnings {
-			fmt.Fprintf(&b, "  %s\n", display(warning.String()))
+			fmt.Fprintf(&b, "  %s\n", Display(warning.String()))
 		}
 	}
 	_, err := w.Write(b.Bytes())
@@ -213,7 +213,7 @@ func (t *table) heading(text string) { t.rows = append(t.rows, row{heading: text
 
 func (t *table) add(cells ...string) {
 	for i, cell := range cells {
-		cells[i] = display(cell)
+		cells[i] = Display(cell)
 	}
 	t.rows = append(t.rows, row{cells: cells})
 }
@@ -258,7 +258,7 @@ func ShowJob(w io.Writer, p *Plan, name string, script []byte) error {
 		for _, value := range l.values {
 			text := displayValue(value)
 			if rest != "" {
-				text = display(rest) + " = " + text
+				text = Display(rest) + " = " + text
 			}
 			if n, ok := inSeconds(job, l.path); ok {
 				text += " (" + seconds(n) + ")"
@@ -283,9 +283,9 @@ func ShowJob(w io.Writer, p *Plan, name string, script []byte) error {
 		last = r[0]
 	}
 	if script != nil {
-		fmt.Fprintf(&b, "\n%s\n", display(job.Script.Path))
+		fmt.Fprintf(&b, "\n%s\n", Display(job.Script.Path))
 		for line := range strings.Lines(string(script)) {
-			b.WriteString("  " + display(strings.TrimSuffix(line, "\n")) + "\n")
+			b.WriteString("  " + Display(strings.TrimSuffix(line, "\n")) + "\n")
 		}
 	}
 	_, err := w.Write(b.Bytes())
