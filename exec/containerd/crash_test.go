@@ -188,11 +188,36 @@ func TestShimDies(t *testing.T) {
 	if err := j.sandbox.Close(); err != nil {
 		t.Error(err)
 	}
+	// The run's next jobs share another.
+	next := begin(t, r)
+	next.proceed(t)
+	if err := errors.Join(next.err, next.sandbox.Close()); err != nil || next.code != 7 {
+		t.Errorf("exit code %d, %v", next.code, err)
+	}
 	if err := r.Close(); err != nil {
 		t.Error(err)
 	}
 	if got := controlGroups(t, r.cfg.RunID); len(got) > 0 {
 		t.Errorf("left: %q", got)
+	}
+}
+
+// A run's containers share one shim, which waits for the next of them.
+func TestContainersShareAShim(t *testing.T) {
+	requireContainerd(t)
+	r := acquire(t, t.TempDir(), 0)
+	for range 2 {
+		first, second := begin(t, r), begin(t, r)
+		shims, err := processes(func(args []string) bool { return option(args, "-address") == r.daemon.socket() })
+		if err != nil || len(shims) != 1 {
+			t.Errorf("shims %v, %v", shims, err)
+		}
+		for _, j := range []*running{first, second} {
+			j.proceed(t)
+			if err := errors.Join(j.err, j.sandbox.Close()); err != nil || j.code != 7 {
+				t.Errorf("exit code %d, %v", j.code, err)
+			}
+		}
 	}
 }
 

@@ -57,6 +57,7 @@ type Runtime struct {
 
 	images  imageCache
 	network runNetwork
+	shim    sharedShim
 	counter atomic.Uint64
 
 	mu         sync.Mutex

@@ -175,21 +175,50 @@ func (d *daemon) sweep() (err error) {
 // programs is where the containerd finds its shim.
 func (d *daemon) programs() string { return filepath.Join(d.dir, "bin") }
 
+// shimScript stands before the shim. containerd runs its shim's program once more
+// after every container, to remove what a dead one left, while next to always
+// there is nothing: the shell knows that with a tenth of the processor time. Without
+// a word about an exit status containerd keeps the one that it has.
+const shimScript = `#!/bin/sh
+id= last=
+for word; do
+	[ "$last" = -id ] && id=$word
+	last=$word
+done
+[ "$last" = delete ] && [ -n "$id" ] && [ ! -e %s/"$id" ] && exit 0
+exec %s "$@"
+`
+
 // installShim makes this program the shim: by a hard link, so that it costs
 // nothing and stays what it is when the file is replaced.
 func (d *daemon) installShim() error {
-	if err := makeDir(d.programs(), 0o700); err != nil {
+	program := filepath.Join(d.programs(), "cic", shimProgram)
+	if err := errors.Join(makeDir(d.programs(), 0o700), makeDir(filepath.Dir(program), 0o700)); err != nil {
 		return err
 	}
-	path := filepath.Join(d.programs(), shimProgram)
-	temporary := path + ".new"
-	if err := removeFile(temporary); err != nil {
+	err := replace(program, func(temporary string) error {
+		err := unix.Linkat(unix.AT_FDCWD, "/proc/self/exe", unix.AT_FDCWD, temporary, unix.AT_SYMLINK_FOLLOW)
+		if err != nil {
+			// Another file system, or a file that is gone.
+			err = copyProgram("/proc/self/exe", temporary)
+		}
 		return err
-	}
-	err := unix.Linkat(unix.AT_FDCWD, "/proc/self/exe", unix.AT_FDCWD, temporary, unix.AT_SYMLINK_FOLLOW)
+	})
 	if err != nil {
-		// Another file system, or a file that is gone.
-		err = copyProgram("/proc/self/exe", temporary)
+		return err
+	}
+	script := fmt.Sprintf(shimScript, singleQuoted(filepath.Join(d.runcRoot(), Namespace)), singleQuoted(program))
+	return replace(filepath.Join(d.programs(), shimProgram), func(temporary string) error {
+		return writeFile(temporary, []byte(script), 0o700)
+	})
+}
+
+// replace makes a program under another name first, as one that runs cannot be written to.
+func replace(path string, write func(temporary string) error) error {
+	temporary := path + ".new"
+	err := removeFile(temporary)
+	if err == nil {
+		err = write(temporary)
 	}
 	if err == nil {
 		err = os.Rename(temporary, path)

@@ -150,7 +150,7 @@ func (s *service) start(ctx context.Context, note func(text string)) error {
 	ctx, cancel := context.WithTimeout(ctx, createTimeout)
 	defer cancel()
 	s.ran = true
-	if err := s.task.Start(ctx); err != nil {
+	if err := s.startTask(ctx); err != nil {
 		return errors.Join(s.taskError(err), s.out.finish(0), <-copied)
 	}
 	s.watch.Go(func() {

@@ -14,7 +14,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/containerd/containerd/api/types/runc/options"
 	"github.com/containerd/containerd/v2/client"
 	"github.com/containerd/containerd/v2/core/mount"
 	"github.com/containerd/containerd/v2/core/snapshots"
@@ -40,6 +39,8 @@ type sandbox struct {
 	// spec is kept for its process, as which others can be started.
 	spec      *oci.Spec
 	container client.Container
+	// shim is the one that the container shares, if it does.
+	shim string
 	// task is for the next program, or was for the last one if ran is set.
 	task client.Task
 	ran  bool
@@ -155,10 +156,27 @@ func (s *sandbox) create(ctx context.Context) error {
 	if err := s.addVolumes(); err != nil {
 		return err
 	}
+	err = s.newContainer(ctx)
+	if err == nil || !s.r.shimLost(s.shim) {
+		return err
+	}
+	if err := s.remove(); err != nil {
+		return systemError("", fmt.Errorf("remove a container whose shim died: %w", err))
+	}
+	s.container, s.layers = nil, nil
+	return s.newContainer(ctx)
+}
+
+// newContainer makes the container, with its first task.
+func (s *sandbox) newContainer(ctx context.Context) error {
 	labels := map[string]string{labelRun: s.r.cfg.RunID, labelJob: s.job.ID}
 	opts := []client.NewContainerOpts{client.WithContainerLabels(labels)}
 	if d := s.r.daemon; d != nil {
-		opts = append(opts, client.WithRuntime(runtimeName, &options.Options{BinaryName: s.r.ociRuntime, Root: d.runcRoot()}))
+		var err error
+		if s.shim, err = s.r.join(ctx); err != nil {
+			return err
+		}
+		opts = append(opts, client.WithSandbox(s.shim), client.WithRuntime(runtimeName, s.r.runtimeOptions()))
 	}
 	switch {
 	case s.img.stored == nil:
@@ -170,6 +188,7 @@ func (s *sandbox) create(ctx context.Context) error {
 		opts = append(opts, client.WithSnapshotter(s.r.snapshotter), client.WithNewSnapshot(s.id, s.img.stored, snapshots.WithLabels(labels)))
 	}
 	opts = append(opts, client.WithSpec(s.spec))
+	var err error
 	if s.container, err = s.r.client.NewContainer(ctx, s.id, opts...); err != nil {
 		return systemError("", fmt.Errorf("create a container: %w", err))
 	}

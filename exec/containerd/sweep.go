@@ -40,6 +40,7 @@ func (r *Runtime) Sweep(ctx context.Context, dead []string) error {
 		if err := r.sweepMatching(ctx, fmt.Sprintf("labels.%q==%q", labelRun, run)); err != nil {
 			errs = append(errs, fmt.Errorf("sweep run %s: %w", run, err))
 		}
+		errs = append(errs, r.removeShims(ctx, run))
 		shims := killShims(func(args []string) bool { return strings.HasPrefix(option(args, "-id"), idPrefix(run)) })
 		errs = append(errs, shims, r.deleteLeases(ctx, run), removeCgroups(ctx, filepath.Join("cic", run)))
 	}

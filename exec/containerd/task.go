@@ -72,7 +72,7 @@ func (s *sandbox) Run(ctx context.Context, p exec.Program, out io.Writer) (exitC
 	start, cancel := context.WithTimeout(detached, createTimeout)
 	defer cancel()
 	s.ran = true
-	if err := s.start(start); err != nil {
+	if err := s.startTask(start); err != nil {
 		return 0, errors.Join(s.taskError(err), s.out.finish(0), <-copied)
 	}
 	status, stopped, err := s.await(ctx, p, exit)
@@ -98,10 +98,10 @@ func (s *sandbox) Run(ctx context.Context, p exec.Program, out io.Writer) (exitC
 	return int(status.ExitCode()), err
 }
 
-// start starts the task. Where containerd died before it answered, the next one
+// startTask starts the task. Where containerd died before it answered, the next one
 // says whether it did: the shim outlives it. The client's own call would close the
 // output with the first error.
-func (s *sandbox) start(ctx context.Context) error {
+func (s *sandbox) startTask(ctx context.Context) error {
 	request := &tasks.StartRequest{ContainerID: s.task.ID()}
 	_, err := s.r.client.TaskService().Start(ctx, request)
 	if grpcstatus.Code(err) != codes.Unavailable {

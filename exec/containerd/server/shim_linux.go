@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2/manager"
@@ -19,25 +20,35 @@ import (
 func Shim() {
 	// The shim loads all plugins that there are: those of the daemon are not for it.
 	registry.Reset()
-	registry.Register(&plugin.Registration{
-		Type:     plugins.TTRPCPlugin,
-		ID:       "task",
-		Requires: []plugin.Type{plugins.EventPlugin, plugins.InternalPlugin},
-		InitFn:   newTaskService,
+	var shared atomic.Bool
+	register("task", func(ctx context.Context, publisher shim.Publisher, shutter shutdown.Service) (any, error) {
+		tasks, err := task.NewTaskService(ctx, publisher, shutter)
+		return &taskService{TTRPCTaskService: tasks, shared: &shared}, err
+	})
+	register("sandbox", func(_ context.Context, _ shim.Publisher, shutter shutdown.Service) (any, error) {
+		return &sandboxService{shutter: shutter, shared: &shared}, nil
 	})
 	shim.RunShim(context.Background(), manager.NewShimManager("io.containerd.runc.v2"))
 }
 
-func newTaskService(ic *plugin.InitContext) (any, error) {
-	publisher, err := ic.GetByID(plugins.EventPlugin, "publisher")
-	if err != nil {
-		return nil, err
-	}
-	shutter, err := ic.GetByID(plugins.InternalPlugin, "shutdown")
-	if err != nil {
-		return nil, err
-	}
-	return task.NewTaskService(ic.Context, publisher.(shim.Publisher), shutter.(shutdown.Service))
+// register makes one of the shim's services known.
+func register(id string, service func(context.Context, shim.Publisher, shutdown.Service) (any, error)) {
+	registry.Register(&plugin.Registration{
+		Type:     plugins.TTRPCPlugin,
+		ID:       id,
+		Requires: []plugin.Type{plugins.EventPlugin, plugins.InternalPlugin},
+		InitFn: func(ic *plugin.InitContext) (any, error) {
+			publisher, err := ic.GetByID(plugins.EventPlugin, "publisher")
+			if err != nil {
+				return nil, err
+			}
+			shutter, err := ic.GetByID(plugins.InternalPlugin, "shutdown")
+			if err != nil {
+				return nil, err
+			}
+			return service(ic.Context, publisher.(shim.Publisher), shutter.(shutdown.Service))
+		},
+	})
 }
 
 // ExitRecord reads what the shim wrote about the end of a container's first
