@@ -63,7 +63,9 @@ func (r *Runtime) shimLost(id string) bool {
 	return true
 }
 
-// removeShims ends the shims of a run and removes containerd's records of them.
+// removeShims ends the shims of a run and removes containerd's records of them. One
+// may end before its answer is out, or have been killed before: [killShims], which
+// comes after, makes sure.
 func (r *Runtime) removeShims(ctx context.Context, run string) error {
 	store := r.client.SandboxStore()
 	list, err := store.List(ctx, fmt.Sprintf("labels.%q==%q", labelRun, run))
@@ -75,10 +77,7 @@ func (r *Runtime) removeShims(ctx context.Context, run string) error {
 	}
 	var errs []error
 	for _, sandbox := range list {
-		// One that was killed is not there any more.
-		if err := r.client.SandboxController(sandbox.Sandboxer).Shutdown(ctx, sandbox.ID); err != nil && !errdefs.IsNotFound(err) {
-			errs = append(errs, fmt.Errorf("end shim %s: %w", sandbox.ID, err))
-		}
+		_ = r.client.SandboxController(sandbox.Sandboxer).Shutdown(ctx, sandbox.ID)
 		if err := store.Delete(ctx, sandbox.ID); err != nil && !errdefs.IsNotFound(err) {
 			errs = append(errs, fmt.Errorf("forget shim %s: %w", sandbox.ID, err))
 		}
