@@ -55,7 +55,7 @@ func (l *lowering) cache(e *expander, j *pipeline.Job, from *pipeline.Cache) (c 
 	for _, key := range from.FallbackKeys {
 		t := e.text(key.Value)
 		if strings.TrimSpace(t.Value) == "" {
-			l.emptyKey(e, j, key, "cache:fallback_keys").Severity = syntax.SeverityWarning
+			l.emptyKey(e, j, key, "cache:fallback_keys")
 			continue
 		}
 		c.FallbackKeys = append(c.FallbackKeys, t)
@@ -73,13 +73,13 @@ func (l *lowering) cache(e *expander, j *pipeline.Job, from *pipeline.Cache) (c 
 	return c, true
 }
 
-// emptyKey reports a key of which nothing is left once its variables are expanded.
-func (l *lowering) emptyKey(e *expander, j *pipeline.Job, key pipeline.Text, keyword string) *syntax.Error {
-	diag := at(codeCacheKey, key, j, "%s %q is empty once expanded", keyword, key.Value)
-	diag.Len = max(1, utf8.RuneCountInString(key.Value))
+// emptyKey warns of a key of which nothing is left once its variables are expanded:
+// the runner then goes without the cache (specification section 23).
+func (l *lowering) emptyKey(e *expander, j *pipeline.Job, key pipeline.Text, keyword string) {
+	diag := at(codeCacheKey, key, j, "%s %q is empty once expanded: nothing is cached under it", keyword, key.Value)
+	diag.Severity, diag.Len = syntax.SeverityWarning, max(1, utf8.RuneCountInString(key.Value))
 	if missing := e.undefined(key.Value); missing != "" {
 		diag.Help = fmt.Sprintf("variable %q is not defined", missing)
 	}
 	l.diags.report(diag)
-	return diag
 }

@@ -41,9 +41,9 @@ const (
 	codeSelfReference  = "CIC3023" // a variable refers to itself (warning)
 	codeImage          = "CIC3031" // an image is no reference
 	codeDefaultImage   = "CIC3032" // jobs without image get the default one (warning)
-	codeArtifactPath   = "CIC3033" // an artifact or cache path leaves the project
+	codeArtifactPath   = "CIC3033" // an artifact or cache path leaves the project (warning)
 	codeEmptyPath      = "CIC3034" // a path is empty once expanded (warning)
-	codeCacheKey       = "CIC3035" // a cache key is empty once expanded
+	codeCacheKey       = "CIC3035" // a cache key is empty once expanded (warning)
 	codeLateServiceArg = "CIC3036" // a service's command mentions a run-time variable
 	codeIdleCache      = "CIC3037" // a cache without paths keeps nothing (warning)
 	codeTwinService    = "CIC3038" // a service has no host name of its own, so that it is not started (warning)

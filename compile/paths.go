@@ -11,7 +11,8 @@ import (
 )
 
 // paths expands patterns of artifacts or a cache and makes them relative to the
-// project. keyword names the place for diagnostics: artifacts:paths.
+// project. What is outside of it is left out, as on GitLab (specification section
+// 24). keyword names the place for diagnostics: artifacts:paths.
 func (l *lowering) paths(e *expander, j *pipeline.Job, keyword string, patterns []pipeline.Text) []plan.Text {
 	var paths []plan.Text
 	for _, p := range patterns {
@@ -23,12 +24,13 @@ func (l *lowering) paths(e *expander, j *pipeline.Job, keyword string, patterns 
 			l.diags.report(diag)
 			continue
 		case leavesProject(t):
-			diag := at(codeArtifactPath, p, j, "%s: %q is outside the project", keyword, p.Value)
+			diag := at(codeArtifactPath, p, j, "%s: %q is outside the project and is left out", keyword, p.Value)
 			if t.Value != p.Value {
 				diag.Label = fmt.Sprintf("expands to %q", t.Value)
 			}
-			diag.Help = "paths are relative to the project directory"
+			diag.Severity, diag.Help = syntax.SeverityWarning, "paths are relative to the project directory"
 			l.diags.report(diag)
+			continue
 		}
 		paths = append(paths, t)
 	}

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 
@@ -20,9 +21,9 @@ func (d *decoder) artifacts(n *syntax.Node) *Artifacts {
 				a.Name = &t
 			}
 		case "paths":
-			a.Paths = d.paths(value, what)
+			a.Paths = d.texts(value, what, d.text)
 		case "exclude":
-			a.Exclude = d.paths(value, what)
+			a.Exclude = d.texts(value, what, d.text)
 		case "untracked":
 			a.Untracked = d.boolean(value, what)
 		case "reports":
@@ -67,7 +68,7 @@ func (d *decoder) artifactDisplay(n, key, value *syntax.Node) {
 	case "access":
 		d.word(value, what, artifactAccess)
 	case "expose_as":
-		d.filledText(value, what)
+		d.exposeAs(value, what)
 		paths := n.Get("paths")
 		if !specified(paths) {
 			d.fail(CodeMissing, key, `"artifacts:expose_as" needs "artifacts:paths"`)
@@ -82,25 +83,12 @@ func (d *decoder) artifactDisplay(n, key, value *syntax.Node) {
 	d.noEffect(key, what, "there is no server to show artifacts")
 }
 
-// paths decodes a list of paths and globs inside the project. A ".." is refused
-// wherever it stands: behind a wildcard it cannot be told what it leaves. Paths
-// that mention variables are for the caller to check once they are expanded.
-func (d *decoder) paths(n *syntax.Node, what string) []Text {
-	paths := d.texts(n, what, d.filledText)
-	for _, item := range n.Items {
-		d.insideProject(item, what+"[]")
-	}
-	return paths
-}
+// exposeName is what artifacts:expose_as may be (specification 0).
+var exposeName = regexp.MustCompile(`^\w[-\w ]{0,99}$`)
 
-func (d *decoder) insideProject(n *syntax.Node, what string) {
-	switch {
-	case n.Kind != syntax.String, strings.ContainsAny(n.Value, "$%"):
-	case strings.HasPrefix(n.Value, "/"):
-		d.fail(CodePath, n, "%s must be inside the project, not the absolute path %q", subject(what), n.Value).Help =
-			"write the path relative to the project"
-	case slices.Contains(strings.Split(n.Value, "/"), ".."):
-		d.fail(CodePath, n, "%s must be inside the project: %q contains \"..\"", subject(what), n.Value)
+func (d *decoder) exposeAs(n *syntax.Node, what string) {
+	if t, ok := d.filledText(n, what); ok && !exposeName.MatchString(t.Value) {
+		d.fail(CodeValue, n, "%q must be at most 100 letters, digits, spaces, - and _, not %q", what, t.Value)
 	}
 }
 

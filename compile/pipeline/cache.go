@@ -53,7 +53,7 @@ func (d *decoder) cacheField(c *Cache, key, value *syntax.Node) {
 	case "key":
 		d.cacheKey(c, value)
 	case "paths":
-		c.Paths = d.paths(value, what)
+		c.Paths = d.texts(value, what, d.text)
 	case "untracked":
 		c.Untracked = d.boolean(value, what)
 	case "unprotect":

@@ -25,8 +25,8 @@ const (
 	CodeNotAJob = "CIC2110"
 	// CodeConflict: keywords that exclude each other.
 	CodeConflict = "CIC2111"
-	// CodeVariableName: a variable's name that none can have, or (warning) one that
-	// no shell accepts.
+	// CodeVariableName: the name of a variable that must reach a shell, and that no
+	// shell accepts.
 	CodeVariableName = "CIC2112"
 	// CodePath: a path outside the project.
 	CodePath = "CIC2113"
@@ -44,6 +44,8 @@ const (
 	CodeReadAs = "CIC2153"
 	// CodeWholeTree (warning): a pattern that collects .git too.
 	CodeWholeTree = "CIC2154"
+	// CodeHiddenVariable (warning): a variable's name that no shell accepts.
+	CodeHiddenVariable = "CIC2156"
 	// CodeSameMatrix (warning): two combinations of a matrix make one name.
 	CodeSameMatrix = "CIC2155"
 )

@@ -223,7 +223,7 @@ func (d *decoder) delivery(j *Job, what string, n *syntax.Node) {
 	case "pages":
 		j.Pages = d.pages(n)
 	case "publish":
-		j.Publish = d.publish(n, what)
+		j.Publish, _ = d.filledText(n, what)
 	case "inputs":
 		j.Inputs = d.inputs(n)
 	default:

@@ -23,7 +23,7 @@ func (d *decoder) pages(n *syntax.Node) *Pages {
 	ok := d.fields(n, inPages, "pages", func(key, value *syntax.Node) {
 		switch what := path("pages", key.Value); key.Value {
 		case "publish":
-			p.Publish = d.publish(value, what)
+			p.Publish, _ = d.filledText(value, what)
 		case "path_prefix":
 			d.text(value, what)
 			d.noEffect(key, what, noPages)
@@ -39,16 +39,6 @@ func (d *decoder) pages(n *syntax.Node) *Pages {
 }
 
 const noPages = "nothing serves pages here"
-
-// publish decodes the directory to be published, which must be one of the project.
-func (d *decoder) publish(n *syntax.Node, what string) Text {
-	t, ok := d.filledText(n, what)
-	if !ok {
-		return Text{}
-	}
-	d.insideProject(n, what)
-	return t
-}
 
 // publishing gives a job of pages the directory that is published as an artifact.
 // By an old rule a job is one of pages by its name as well.

@@ -52,12 +52,12 @@ func (d *decoder) reportPaths(kind string, n *syntax.Node, what string) []Text {
 	case kind == "coverage_report":
 		return d.coverageReport(n, what)
 	case n.Kind == syntax.String:
-		return d.paths(&syntax.Node{Kind: syntax.Sequence, Pos: n.Pos, Items: []*syntax.Node{n}}, what)
+		return d.texts(&syntax.Node{Kind: syntax.Sequence, Pos: n.Pos, Items: []*syntax.Node{n}}, what, d.text)
 	case n.Kind != syntax.Sequence:
 		d.wrongType(n, what, wantCommands)
 		return nil
 	}
-	return d.paths(n, what)
+	return d.texts(n, what, d.text)
 }
 
 func (d *decoder) coverageReport(n *syntax.Node, what string) (paths []Text) {

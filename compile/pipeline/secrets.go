@@ -84,9 +84,11 @@ func (d *decoder) provider(name, what string, n *syntax.Node) {
 		return
 	}
 	ok := d.fields(n, p.scope, what, func(key, value *syntax.Node) {
-		if member := path(what, key.Value); key.Value == "engine" {
+		switch member := path(what, key.Value); {
+		case key.Value == "engine":
 			d.engine(value, member)
-		} else {
+		case key.Value == "version" && value.Kind == syntax.Int: // which GitLab's own examples write
+		default:
 			d.filledText(value, member)
 		}
 	})

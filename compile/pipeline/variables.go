@@ -38,7 +38,7 @@ func (d *decoder) variableName(key *syntax.Node) bool {
 	if isIdentifier(key.Value) || key.Kind != syntax.String && key.Kind != syntax.Int || key.Value == "" {
 		return d.shellName(key)
 	}
-	d.warn(CodeVariableName, key, "%q is a name that no shell accepts: no script sees the variable", key.Value).Help = shellNameHelp
+	d.warn(CodeHiddenVariable, key, "%q is a name that no shell accepts: no script sees the variable", key.Value).Help = shellNameHelp
 	return false
 }
 

@@ -1,6 +1,10 @@
 package pipeline
 
-import "github.com/cic-ci/cic/compile/syntax"
+import (
+	"unicode/utf8"
+
+	"github.com/cic-ci/cic/compile/syntax"
+)
 
 var (
 	cancelOnCommit  = []string{"conservative", "interruptible", "none"}
@@ -17,6 +21,9 @@ func (d *decoder) workflow(key, n *syntax.Node) {
 			d.pipeline.AutoCancel = d.autoCancel(value, what)
 		case "name":
 			w.Name, _ = d.text(value, what)
+			if length := utf8.RuneCountInString(w.Name.Value); length > maxNameLen {
+				d.fail(CodeLimit, value, "%q has at most %d characters, this one has %d", what, maxNameLen, length)
+			}
 		case "rules":
 			w.Rules = d.workflowRules(value, what)
 		}

@@ -49,8 +49,9 @@ var inputTypes = map[string][]syntax.Kind{
 	"array":   {syntax.Sequence},
 }
 
-// header decodes the header of a file (specification, section 8.1).
-func (l *loader) header(h *syntax.Node) (inputs []*input) {
+// header decodes the header of a file: its inputs, and what it asks to know of the
+// component that it is (specification, section 8.1).
+func (l *loader) header(h *syntax.Node) (inputs []*input, component []string) {
 	for _, p := range h.Pairs {
 		if p.Key.Value != "spec" {
 			l.fail(CodeSpec, p.Key, "a header holds only \"spec\", not %q", p.Key.Value)
@@ -58,7 +59,7 @@ func (l *loader) header(h *syntax.Node) (inputs []*input) {
 	}
 	spec := h.Get("spec")
 	if !l.mappingOrNull(spec, "spec") {
-		return nil
+		return nil, nil
 	}
 	for _, p := range spec.Pairs {
 		switch p.Key.Value {
@@ -67,7 +68,7 @@ func (l *loader) header(h *syntax.Node) (inputs []*input) {
 		case "include":
 			inputs = append(inputs, l.headerIncludes(p.Value)...)
 		case "component":
-			l.fail(CodeSpec, p.Key, "\"spec:component\" is not supported: a component's address is not known here")
+			component = l.componentFields(p.Value)
 		case "description":
 		default:
 			l.unknownKey(p.Key, "spec", "component", "description", "include", "inputs")
@@ -81,7 +82,7 @@ func (l *loader) header(h *syntax.Node) (inputs []*input) {
 		}
 		seen[in.name.Value] = in
 	}
-	return inputs
+	return inputs, component
 }
 
 // declarations decodes a mapping of inputs.

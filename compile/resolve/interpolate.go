@@ -29,6 +29,9 @@ var block = regexp.MustCompile(`\$\[\[(.*?)\]\]`)
 type interpolator struct {
 	l      *loader
 	values map[string]*syntax.Node
+	// origin is where the file is from, componentFields what it may mention of it.
+	origin          Location
+	componentFields []string
 	// done holds what shared nodes have become.
 	done map[*syntax.Node]*syntax.Node
 }
@@ -155,6 +158,9 @@ func (ip *interpolator) block(n *syntax.Node, inside string) (*syntax.Node, bool
 	switch {
 	case context == "matrix":
 		return nil, false
+	case context == "component":
+		value, ok := ip.component(n, name)
+		return ip.apply(n, path, value, parts[1:], ok)
 	case context != "inputs" || !inputName.MatchString(name):
 		ip.l.fail(CodeInterpolation, n, "$[[ %s ]] names no input", path).Help = "write $[[ inputs.NAME ]]"
 		return nil, false
@@ -165,16 +171,24 @@ func (ip *interpolator) block(n *syntax.Node, inside string) (*syntax.Node, bool
 		ip.l.suggest(e, name, func() []string { return slices.Sorted(maps.Keys(ip.values)) })
 		return nil, false
 	}
-	if len(parts)-1 > maxBlockFunctions {
+	return ip.apply(n, path, value, parts[1:], true)
+}
+
+// apply puts the value of a block through its functions; not ok without a value.
+func (ip *interpolator) apply(n *syntax.Node, path string, value *syntax.Node, calls []string, ok bool) (*syntax.Node, bool) {
+	if !ok {
+		return nil, false
+	}
+	if len(calls) > maxBlockFunctions {
 		ip.l.fail(CodeInterpolation, n, "a block has at most %d functions", maxBlockFunctions)
 		return nil, false
 	}
 	if !ip.filled(n, len(value.Value)) {
 		return nil, false
 	}
-	for _, call := range parts[1:] {
+	for _, call := range calls {
 		if value.Kind != syntax.String {
-			ip.l.fail(CodeInterpolation, n, "functions work on texts, but input %q is %s", name, value.Kind.WithArticle())
+			ip.l.fail(CodeInterpolation, n, "functions work on texts, but %q is %s", path, value.Kind.WithArticle())
 			return nil, false
 		}
 		text, err := ip.call(strings.TrimSpace(call), value.Value)

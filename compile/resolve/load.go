@@ -106,8 +106,10 @@ func (l *loader) load(name string, data []byte, at place) *syntax.Node {
 	root := f.Root
 	switch {
 	case f.Header != nil:
-		ip := &interpolator{l: l, done: map[*syntax.Node]*syntax.Node{}}
-		ip.values = l.values(l.header(f.Header), at.inputs, at)
+		ip := &interpolator{l: l, origin: at.origin, done: map[*syntax.Node]*syntax.Node{}}
+		var inputs []*input
+		inputs, ip.componentFields = l.header(f.Header)
+		ip.values = l.values(inputs, at.inputs, at)
 		root = ip.node(root)
 	case at.inputs != nil && len(at.inputs.Pairs) > 0:
 		l.fail(CodeInput, at.inputs.Pairs[0].Key, "%s declares no inputs: it has no \"spec\"", name)
