@@ -8,6 +8,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"github.com/cic-ci/cic/compile"
 )
 
 // ignored lists what git ignores below the project, directories collapsed and
@@ -81,12 +83,12 @@ func (p *project) changes(ctx context.Context, since string) func(compareTo stri
 		if compareTo == "" {
 			compareTo = since
 		}
-		if compareTo == "" {
+		if compareTo == "" || !p.git {
 			return nil, false, nil
 		}
 		commit := p.commit(ctx, compareTo, "refs/remotes/origin/"+strings.TrimPrefix(compareTo, "refs/heads/"))
 		if commit == "" {
-			return nil, false, fmt.Errorf("%q is not a valid ref", compareTo)
+			return nil, false, fmt.Errorf("%q %w", compareTo, compile.ErrNoRef)
 		}
 		env, err := p.withoutFilters(ctx)
 		if err != nil {

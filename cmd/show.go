@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 
@@ -42,22 +43,18 @@ func showCommand() *cli.Command {
 }
 
 func showJob(b *bytes.Buffer, d *plan.Dir, name string) error {
-	names := make([]string, len(d.Plan.Jobs))
+	var names []string
 	for i := range d.Plan.Jobs {
-		j := &d.Plan.Jobs[i]
-		names[i] = j.Name
-		if j.Name == name {
-			text, err := d.Script(j.Script)
-			if err != nil {
-				return planError(err)
-			}
-			return plan.ShowJob(b, d.Plan, name, text)
-		}
+		names = append(names, d.Plan.Jobs[i].Name)
 	}
-	for _, e := range d.Plan.Excluded {
-		if e.Name == name {
-			return usage("the plan leaves job %q out: %s", name, e.Reason)
+	for i := range d.Plan.Excluded {
+		names = append(names, d.Plan.Excluded[i].Name)
+	}
+	if slices.Contains(names, name) {
+		if err := plan.ShowJob(b, d.Plan, name, d.Script); err != nil {
+			return planError(err)
 		}
+		return nil
 	}
 	if best := syntax.Suggest(name, names); best != "" {
 		return usage("the plan has no job %q; did you mean %q?", name, best)

@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"unicode/utf8"
@@ -10,36 +11,36 @@ import (
 )
 
 // changed evaluates the clause changes of a rule.
-func (s *selector) changed(j *pipeline.Job, p *pipeline.Paths, where string) bool {
+func (s *selector) changed(j *pipeline.Job, p *pipeline.Paths, where string) answer {
 	re := s.pathRegexp(j, p, where)
 	if p.Regexp.Value != "" && re == nil {
-		return false
+		return answer{}
 	}
 	compareTo := s.expanded(j, p.CompareTo.Value)
 	changed, err := s.env.files.changed(s.patterns(j, p.Patterns), re, compareTo)
 	if err != nil {
-		s.failClause(p.CompareTo, where, err)
+		s.failClause(p.CompareTo, where, err, compareTo != "")
 	}
 	return changed
 }
 
 // exists evaluates the clause exists of a rule. Nothing is known of the files of
 // other projects or refs, so that none is taken to exist there.
-func (s *selector) exists(j *pipeline.Job, p *pipeline.Paths, where string) bool {
+func (s *selector) exists(j *pipeline.Job, p *pipeline.Paths, where string) answer {
 	re := s.pathRegexp(j, p, where)
 	if p.Regexp.Value != "" && re == nil {
-		return false
+		return answer{}
 	}
 	if elsewhere := s.elsewhere(j, p); elsewhere != "" {
 		s.diags.report(&syntax.Error{
 			Severity: syntax.SeverityWarning, Code: codeUnknownFiles, Pos: p.Project.Pos, Len: max(1, utf8.RuneCountInString(p.Project.Value)),
 			Msg: fmt.Sprintf("%s: the files of %s are not known here: the clause does not hold", where, elsewhere),
 		})
-		return false
+		return answer{}
 	}
 	exists, err := s.env.files.exists(s.patterns(j, p.Patterns), re)
 	if err != nil {
-		s.failClause(pipeline.Text{Pos: p.Pos}, where, err)
+		s.failClause(pipeline.Text{Pos: p.Pos}, where, err, false)
 	}
 	return exists
 }
@@ -76,8 +77,23 @@ func (s *selector) pathRegexp(j *pipeline.Job, p *pipeline.Paths, where string) 
 	re, err := parsePathRegexp(s.expanded(j, p.Regexp.Value))
 	if err != nil {
 		reason := strings.TrimPrefix(err.Error(), "error parsing regexp: ")
-		s.failClause(p.Regexp, where+":regexp", fmt.Errorf("invalid regular expression: %s", reason))
+		s.failClause(p.Regexp, where+":regexp", fmt.Errorf("invalid regular expression: %s", reason), false)
 		return nil
 	}
 	return re
+}
+
+// failClause reports a clause that cannot be evaluated. GitLab refuses a ref that
+// does not exist; a checkout may only lack it, so that the clause then holds.
+func (s *selector) failClause(at pipeline.Text, where string, err error, refOfFile bool) {
+	diag := &syntax.Error{
+		Code: codeClause, Pos: at.Pos, Len: max(1, utf8.RuneCountInString(at.Value)),
+		Msg: fmt.Sprintf("%s: %v", where, err),
+	}
+	if refOfFile && errors.Is(err, ErrNoRef) {
+		diag.Severity, diag.Code = syntax.SeverityWarning, codeMissingRef
+		diag.Msg += ": the clause is taken to hold"
+		diag.Help = "fetch it: on GitLab a ref that does not exist is an error"
+	}
+	s.diags.report(diag)
 }

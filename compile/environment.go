@@ -9,6 +9,7 @@ import (
 
 	"github.com/cic-ci/cic/compile/syntax"
 	"github.com/cic-ci/cic/plan"
+	"github.com/cic-ci/cic/plan/credential"
 )
 
 // defaultImage is what a job without any image runs in: the article's choice.
@@ -52,6 +53,10 @@ func newEnvironment(o Options) (*environment, syntax.ErrorList) {
 	for _, name := range sortedNames(o.Given) {
 		if !plan.IsIdentifier(name) {
 			errs.Add(codeOption, syntax.Pos{}, 0, fmt.Sprintf("%q, given on the command line, is no name for a variable", name))
+		}
+		if credential.Holds(o.Given[name]) {
+			errs.Warn(codeCredential, syntax.Pos{}, 0, fmt.Sprintf("variable %q, given on the command line, looks like a credential; it is in the plan for all to read", name)).Help =
+				"give it when the plan is run: cic exec --secret " + name
 		}
 	}
 	env := &environment{options: o, event: o.Event, files: &files{options: o}}
@@ -115,4 +120,23 @@ func (e *environment) refText() string {
 		return "a merge request pipeline"
 	}
 	return fmt.Sprintf("%s %q (event %s)", e.context.RefType, e.options.Ref, e.event)
+}
+
+// persisted are the predefined variables that exist only once a job does, so that
+// neither rules nor includes see them (specification section 18.4).
+var persisted = []string{
+	"CI_DEPLOY_PASSWORD", "CI_DEPLOY_USER", "CI_JOB_ID", "CI_JOB_STARTED_AT", "CI_JOB_TOKEN", "CI_JOB_URL",
+	"CI_PIPELINE_ID", "CI_PIPELINE_URL", "CI_REGISTRY_PASSWORD", "CI_REGISTRY_USER", "CI_REPOSITORY_URL",
+}
+
+// lookup returns a predefined variable as rules see it.
+func (e *environment) lookup(name string) (string, bool) {
+	if t, ok := e.predefined.Get(name); ok {
+		return t.Value, true
+	}
+	if slices.Contains(persisted, name) {
+		return "", false
+	}
+	v, ok := e.options.Predefined[name]
+	return v, ok
 }

@@ -24,7 +24,7 @@ func (s *selection) explain(i int, j *pipeline.Job) []syntax.Note {
 		if e := s.selector.expression(r.If, "rules:if"); e != nil {
 			values = s.selector.values(j, e)
 		}
-		if s.selector.matches(j, r) {
+		if s.selector.try(j, r).Unmet == "" {
 			return []syntax.Note{{Pos: r.Pos, Msg: fmt.Sprintf("this rule leaves %q out%s", j.Name, values)}}
 		}
 		pos := r.If.Pos
@@ -53,22 +53,4 @@ func (s *selector) values(j *pipeline.Job, e *expr.Expr) string {
 		return ""
 	}
 	return ": " + strings.Join(parts, ", ")
-}
-
-// ruleText is a rule as a person would write it on one line.
-func ruleText(r pipeline.Rule) string {
-	var parts []string
-	if r.If.Value != "" {
-		parts = append(parts, "if: "+r.If.Value)
-	}
-	if r.Changes != nil {
-		parts = append(parts, "changes: "+texts(r.Changes.Patterns))
-	}
-	if r.Exists != nil {
-		parts = append(parts, "exists: "+texts(r.Exists.Patterns))
-	}
-	if r.When.Value != "" {
-		parts = append(parts, "when: "+r.When.Value)
-	}
-	return strings.Join(parts, "; ")
 }

@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -10,12 +11,17 @@ import (
 	"github.com/cic-ci/cic/compile/syntax"
 )
 
-// files answers what rules ask of the project's files; each list is made once.
+// ErrNoRef says that there is nothing of that name to compare with.
+var ErrNoRef = errors.New("is not a valid ref")
+
+// files answers what rules ask of the project's files; each list is made once, and
+// each question answered once.
 type files struct {
 	options Options
 	tree    []string
 	listed  bool
 	changes map[string]changedFiles
+	answers map[string]answer
 }
 
 // changedFiles are the files that differ from one ref.
@@ -25,30 +31,58 @@ type changedFiles struct {
 	err   error
 }
 
+// answer says whether a clause holds; assumed: without a comparison, as there is
+// nothing to compare with, or too much (specification section 0).
+type answer struct{ holds, assumed bool }
+
 // exists is a clause of rules: it holds if a file of the project matches one of
 // the patterns, or a directory one that ends in a slash; or if it matches re, where
 // that is not nil (specification section 10.2).
-func (f *files) exists(patterns []string, re *pathRegexp) (bool, error) {
+func (f *files) exists(patterns []string, re *pathRegexp) (answer, error) {
 	if !f.listed && f.options.Tree != nil {
 		tree, err := f.options.Tree()
 		if err != nil {
-			return false, err
+			return answer{}, err
 		}
 		f.tree = tree
 	}
 	f.listed = true
 	if re != nil {
-		return re.any(f.tree), nil
+		return re.answer(f.tree), nil
 	}
-	var plain, directories []string
-	for _, p := range patterns {
-		if dir, ok := strings.CutSuffix(p, "/"); ok {
-			directories = append(directories, dir)
-		} else {
-			plain = append(plain, p)
+	return f.once("exists", patterns, func() answer {
+		var plain, directories []string
+		for _, p := range patterns {
+			if dir, ok := strings.CutSuffix(p, "/"); ok {
+				directories = append(directories, dir)
+			} else {
+				plain = append(plain, p)
+			}
 		}
+		a := match(plain, f.tree)
+		if !a.holds && len(directories) > 0 {
+			a = match(directories, f.directories())
+		}
+		return a
+	}), nil
+}
+
+// once answers a question about patterns, unless it was answered before.
+func (f *files) once(what string, patterns []string, find func() answer) answer {
+	key := what + "\x00" + strings.Join(patterns, "\x00")
+	a, known := f.answers[key]
+	if !known {
+		a = find()
+		if f.answers == nil {
+			f.answers = map[string]answer{}
+		}
+		f.answers[key] = a
 	}
-	return glob.MatchAny(plain, f.tree) || len(directories) > 0 && glob.MatchAny(directories, f.directories()), nil
+	return a
+}
+
+func match(patterns, paths []string) answer {
+	return answer{holds: glob.MatchAny(patterns, paths), assumed: glob.TooMany(patterns, paths)}
 }
 
 // directories are those that hold files.
@@ -64,8 +98,8 @@ func (f *files) directories() []string {
 
 // changed is a clause of rules: it holds if a file that differs matches one of the
 // patterns, or re where that is not nil, or if no difference is known (specification
-// section 10.1).
-func (f *files) changed(patterns []string, re *pathRegexp, compareTo string) (bool, error) {
+// section 10.1). The error may be an [ErrNoRef].
+func (f *files) changed(patterns []string, re *pathRegexp, compareTo string) (answer, error) {
 	c, ok := f.changes[compareTo]
 	if !ok {
 		if f.options.Changes != nil {
@@ -77,12 +111,12 @@ func (f *files) changed(patterns []string, re *pathRegexp, compareTo string) (bo
 		f.changes[compareTo] = c
 	}
 	if c.err != nil || !c.known {
-		return c.err == nil, c.err
+		return answer{holds: true, assumed: true}, c.err
 	}
 	if re != nil {
-		return re.any(c.paths), nil
+		return re.answer(c.paths), nil
 	}
-	return glob.MatchAny(patterns, c.paths), nil
+	return f.once("changes "+compareTo, patterns, func() answer { return match(patterns, c.paths) }), nil
 }
 
 // includeVariables are the predefined variables that include and its rules see,
@@ -99,9 +133,13 @@ func resolveFiles(env *environment, texts map[string][]byte) (*syntax.Node, synt
 	r, errs := resolve.Resolve(o.Source, o.Data, resolve.Options{
 		Project: o.Project, Vendored: o.Vendored, Stub: o.StubIncludes, Inputs: o.Inputs,
 		Lookup: env.includeVariable,
-		Exists: func(patterns []string) (bool, error) { return env.files.exists(patterns, nil) },
+		Exists: func(patterns []string) (bool, error) {
+			a, err := env.files.exists(patterns, nil)
+			return a.holds, err
+		},
 		Changed: func(patterns []string, compareTo string) (bool, error) {
-			return env.files.changed(patterns, nil, compareTo)
+			a, err := env.files.changed(patterns, nil, compareTo)
+			return a.holds && err == nil, err
 		},
 	})
 	maps.Copy(texts, r.Sources)
@@ -117,9 +155,5 @@ func (e *environment) includeVariable(name string) (string, bool) {
 	if !strings.HasPrefix(name, "CI_PROJECT_") && !slices.Contains(includeVariables, name) {
 		return "", false
 	}
-	if t, ok := e.predefined.Get(name); ok {
-		return t.Value, true
-	}
-	v, ok := e.options.Predefined[name]
-	return v, ok
+	return e.lookup(name)
 }

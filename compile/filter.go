@@ -9,6 +9,7 @@ import (
 	"github.com/cic-ci/cic/compile/expr"
 	"github.com/cic-ci/cic/compile/pipeline"
 	"github.com/cic-ci/cic/compile/syntax"
+	"github.com/cic-ci/cic/plan"
 )
 
 // defaultRefs are the refs of an "only" without any, and of a job without rules
@@ -18,6 +19,12 @@ var defaultRefs = []pipeline.Text{{Value: "branches"}, {Value: "tags"}}
 // applyFilters decides by only, all of whose keys must hold, and except, none of
 // which may (specification section 11).
 func (s *selector) applyFilters(j *pipeline.Job, d *decision) {
+	s.seen = nil
+	defer func() {
+		if text := filterText(j); text != "" {
+			d.tried = []plan.TriedRule{{Rule: text, Unmet: d.unmet, Values: s.seen}}
+		}
+	}()
 	only := j.Only
 	if only == nil {
 		if s.workflow {
@@ -26,7 +33,7 @@ func (s *selector) applyFilters(j *pipeline.Job, d *decision) {
 		only = &pipeline.Filter{Pos: j.Pos}
 	}
 	if why, rule := s.unmet(j, only); why != "" {
-		d.included, d.reason, d.rule, d.pos = false, why, rule, only.Pos
+		d.included, d.unmet, d.reason, d.rule, d.pos = false, "only", why, rule, only.Pos
 		if j.Only == nil {
 			d.reason, d.rule = s.env.refText()+" is neither a branch nor a tag, for which jobs without rules run", ""
 		}
@@ -36,8 +43,34 @@ func (s *selector) applyFilters(j *pipeline.Job, d *decision) {
 		return
 	}
 	if why, rule := s.met(j, j.Except); why != "" {
-		d.included, d.reason, d.rule, d.pos = false, why, rule, j.Except.Pos
+		d.included, d.unmet, d.reason, d.rule, d.pos = false, "except", why, rule, j.Except.Pos
 	}
+}
+
+// filterText is only and except of a job on one line, empty for none.
+func filterText(j *pipeline.Job) string {
+	var parts []string
+	for _, f := range []struct {
+		keyword string
+		*pipeline.Filter
+	}{{"only", j.Only}, {"except", j.Except}} {
+		if f.Filter == nil {
+			continue
+		}
+		if f.Refs != nil {
+			parts = append(parts, f.keyword+": "+texts(f.Refs))
+		}
+		if f.Variables != nil {
+			parts = append(parts, f.keyword+": variables: "+texts(f.Variables))
+		}
+		if f.Changes != nil {
+			parts = append(parts, f.keyword+": changes: "+texts(f.Changes))
+		}
+		if f.Kubernetes {
+			parts = append(parts, f.keyword+": kubernetes: active")
+		}
+	}
+	return strings.Join(parts, "; ")
 }
 
 // unmet says which key of only does not hold, "" for none.
@@ -90,8 +123,11 @@ func (s *selector) matchVariables(j *pipeline.Job, expressions []pipeline.Text, 
 }
 
 func (s *selector) matchChanges(j *pipeline.Job, patterns []pipeline.Text) bool {
-	holds, err := s.env.files.changed(s.patterns(j, patterns), nil, "")
-	return err != nil || holds // without a ref to compare with there is no error
+	a, err := s.env.files.changed(s.patterns(j, patterns), nil, "")
+	if err != nil {
+		s.failClause(patterns[0], "changes", err, false)
+	}
+	return a.holds
 }
 
 // texts joins texts for a person.

@@ -43,6 +43,7 @@ func lower(p *pipeline.Pipeline, sel *selection, g *graph, env *environment) (*l
 	if a := p.AutoCancel; a != nil {
 		out.plan.AutoCancel = &plan.AutoCancel{OnJobFailure: a.OnJobFailure.Value, OnNewCommit: a.OnNewCommit.Value}
 	}
+	out.plan.Workflow = sel.workflow
 	if len(sel.read) > 0 {
 		out.plan.Context.Read = sel.read
 	}
@@ -53,6 +54,7 @@ func lower(p *pipeline.Pipeline, sel *selection, g *graph, env *environment) (*l
 	}
 	for i, n := range g.nodes {
 		out.plan.Jobs[i] = l.job(g, n, &out.predefined[i])
+		out.plan.Jobs[i].Rules = l.rules(out.plan, n.decision.tried)
 		if l.tooLarge() {
 			l.reportSize(n, "the variables of all jobs", "give variables to the jobs that use them, not to all at the top level")
 			return nil, l.diags.list
@@ -70,10 +72,24 @@ func lower(p *pipeline.Pipeline, sel *selection, g *graph, env *environment) (*l
 	for _, i := range g.excluded {
 		j, d := p.Jobs[i], sel.decisions[i]
 		out.plan.Excluded = append(out.plan.Excluded, plan.Excluded{
-			Name: j.Name, Stage: j.Stage.Value, Reason: d.reason, Rule: d.rule,
+			Name: j.Name, Stage: j.Stage.Value, Reason: d.reason, Rules: l.rules(out.plan, d.tried),
 		})
 	}
 	return out, l.diags.list
+}
+
+// rules returns the key of the record of rules that were tried, which it adds to
+// the plan; empty if there were none.
+func (l *lowering) rules(p *plan.Plan, tried []plan.TriedRule) string {
+	if len(tried) == 0 {
+		return ""
+	}
+	key := plan.RulesKey(tried)
+	if p.Rules == nil {
+		p.Rules = map[string][]plan.TriedRule{}
+	}
+	p.Rules[key] = tried
+	return key
 }
 
 // lowering is the state of that pass.

@@ -2,7 +2,10 @@ package compile
 
 import (
 	"regexp"
+	"slices"
 	"strings"
+
+	"github.com/cic-ci/cic/compile/glob"
 )
 
 // pathRegexp is rules:changes:regexp or rules:exists:regexp: it holds if a path
@@ -68,23 +71,14 @@ func cutLookahead(text string) (inside, rest string, ok bool) {
 	return "", text, false
 }
 
-// any reports whether one of the paths matches. As on GitLab, more of them than
-// are looked at count as a match.
-func (p *pathRegexp) any(paths []string) bool {
-	if len(paths) > maxPathComparisons {
-		return true
+// answer says whether one of the paths matches. As on GitLab, more of them than are
+// looked at count as a match.
+func (p *pathRegexp) answer(paths []string) answer {
+	if len(paths) > glob.MaxComparisons {
+		return answer{holds: true, assumed: true}
 	}
-	for _, path := range paths {
-		if p.one(path) {
-			return true
-		}
-	}
-	return false
+	return answer{holds: slices.ContainsFunc(paths, p.one)}
 }
-
-// maxPathComparisons is the number of paths that an expression is tried on
-// (specification section 0).
-const maxPathComparisons = 50_000
 
 func (p *pathRegexp) one(path string) bool {
 	for _, not := range p.not {

@@ -1,12 +1,7 @@
 package compile
 
 import (
-	"fmt"
-	"strings"
-	"unicode/utf8"
-
 	"github.com/cic-ci/cic/compile/pipeline"
-	"github.com/cic-ci/cic/compile/syntax"
 )
 
 // applyWorkflow evaluates workflow:rules before any job's (specification section
@@ -23,7 +18,11 @@ func (s *selector) applyWorkflow(p *pipeline.Pipeline) (forbidden *decision) {
 		r := &w.Rules[i]
 		if by != nil {
 			s.expression(r.If, "workflow:rules:if")
-		} else if s.matches(nil, r) {
+			continue
+		}
+		tried := s.try(nil, r)
+		s.tried = append(s.tried, tried)
+		if tried.Unmet == "" {
 			by = r
 		}
 	}
@@ -31,11 +30,11 @@ func (s *selector) applyWorkflow(p *pipeline.Pipeline) (forbidden *decision) {
 	case by == nil:
 		return &decision{reason: "workflow:rules: no rule matched", pos: w.Pos, elsewhere: true}
 	case by.When.Value == "never":
-		return &decision{reason: "workflow:rules: the first rule that matched says never", rule: ruleText(*by), pos: by.Pos, elsewhere: true}
+		return &decision{reason: "workflow:rules: the first rule that matched says never", rule: ruleText(by), pos: by.Pos, elsewhere: true}
 	}
 	p.Variables = overlaid(p.Variables, by.Variables)
 	for _, v := range by.Variables {
-		s.top[v.Name] = v.Value
+		s.top[v.Name] = v
 	}
 	if by.AutoCancel != nil {
 		p.AutoCancel = by.AutoCancel
@@ -70,7 +69,9 @@ func (s *selector) applyRules(j *pipeline.Job, d *decision) *pipeline.Rule {
 			s.expression(r.If, "rules:if")
 			continue
 		}
-		if !s.matches(j, r) {
+		tried := s.try(j, r)
+		d.tried = append(d.tried, tried)
+		if tried.Unmet != "" {
 			continue
 		}
 		d.by = r
@@ -81,7 +82,7 @@ func (s *selector) applyRules(j *pipeline.Job, d *decision) *pipeline.Rule {
 			d.interruptible = *r.Interruptible
 		}
 		if d.when == "never" {
-			d.included, d.reason, d.rule = false, "rules: the first rule that matched says never", ruleText(*r)
+			d.included, d.reason, d.rule = false, "rules: the first rule that matched says never", ruleText(r)
 		}
 	}
 	switch {
@@ -105,58 +106,4 @@ func (d *decision) applied(j *pipeline.Job) *pipeline.Job {
 		changed.Needs = d.by.Needs
 	}
 	return &changed
-}
-
-// matches reports whether all clauses of a rule hold; one without any always
-// matches (specification section 10). j is nil for workflow:rules.
-func (s *selector) matches(j *pipeline.Job, r *pipeline.Rule) bool {
-	where := "rules"
-	if j == nil {
-		where = "workflow:rules"
-	}
-	holds := true
-	if r.If.Pos.IsValid() || r.If.Value != "" {
-		e := s.expression(r.If, where+":if")
-		holds = e != nil && e.Eval(s.recorded(j, e))
-	}
-	if r.Changes != nil {
-		holds = s.changed(j, r.Changes, where+":changes") && holds
-	}
-	if r.Exists != nil {
-		holds = s.exists(j, r.Exists, where+":exists") && holds
-	}
-	return holds
-}
-
-func (s *selector) failClause(at pipeline.Text, where string, err error) {
-	s.diags.report(&syntax.Error{
-		Code: codeClause, Pos: at.Pos, Len: max(1, utf8.RuneCountInString(at.Value)),
-		Msg: fmt.Sprintf("%s: %v", where, err),
-	})
-}
-
-// patterns are globs with the variables that are known; others stay as they are
-// written (specification section 18.4).
-func (s *selector) patterns(j *pipeline.Job, list []pipeline.Text) []string {
-	patterns := make([]string, len(list))
-	for i, t := range list {
-		patterns[i] = s.expanded(j, t.Value)
-	}
-	return patterns
-}
-
-// expanded replaces the variables of a text that are known now.
-func (s *selector) expanded(j *pipeline.Job, text string) string {
-	if !strings.ContainsAny(text, "$%") {
-		return text
-	}
-	var b strings.Builder
-	scanReferences(text, false, func(literal string) { b.WriteString(literal) }, func(name, reference string) {
-		if value, ok := s.lookup(j, name); ok {
-			b.WriteString(value)
-		} else {
-			b.WriteString(reference)
-		}
-	})
-	return b.String()
 }

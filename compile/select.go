@@ -18,6 +18,8 @@ type selection struct {
 	// read are the variables from outside the file that rules read, with the value
 	// they saw; nil for an undefined one.
 	read map[string]*string
+	// workflow are the rules of workflow:rules that were tried.
+	workflow []plan.TriedRule
 
 	selector *selector
 }
@@ -38,23 +40,27 @@ type decision struct {
 	// elsewhere: it is not the job's own rules that leave it out but workflow:rules,
 	// or what its script is for.
 	elsewhere bool
-	// by is the rule that decided, nil if none did.
-	by *pipeline.Rule
+	// by is the rule that decided, nil if none did, and tried are those that were
+	// tried up to it, or only and except as one.
+	by    *pipeline.Rule
+	tried []plan.TriedRule
+	// unmet is the filter, only or except, that leaves the job out.
+	unmet string
 }
 
 // selectJobs evaluates rules, only and except (specification sections 10, 11, 16).
 func selectJobs(p *pipeline.Pipeline, env *environment) (*selection, syntax.ErrorList) {
 	s := &selector{
 		env:         env,
-		top:         make(map[string]string, len(p.Variables)),
+		top:         make(map[string]pipeline.Variable, len(p.Variables)),
 		expressions: map[expressionKey]*expr.Expr{},
 		read:        map[string]*string{},
 	}
 	for _, v := range p.Variables {
-		s.top[v.Name] = v.Value
+		s.top[v.Name] = v
 	}
 	forbidden := s.applyWorkflow(p)
-	sel := &selection{decisions: make([]decision, len(p.Jobs)), read: s.read, selector: s}
+	sel := &selection{decisions: make([]decision, len(p.Jobs)), read: s.read, workflow: s.tried, selector: s}
 	for i, j := range p.Jobs {
 		sel.decisions[i] = s.decide(j)
 		if forbidden != nil {
@@ -68,12 +74,15 @@ func selectJobs(p *pipeline.Pipeline, env *environment) (*selection, syntax.Erro
 
 type selector struct {
 	env *environment
-	top map[string]string // top-level variables
+	top map[string]pipeline.Variable // top-level variables
 	// workflow: there are workflow:rules, and so no default for only.
 	workflow    bool
 	expressions map[expressionKey]*expr.Expr
-	read        map[string]*string
-	diags       diagnostics
+	// read is what rules read from outside the file, seen what the rule that is being
+	// tried reads otherwise, tried what was tried of workflow:rules.
+	read, seen map[string]*string
+	tried      []plan.TriedRule
+	diags      diagnostics
 }
 
 func (s *selector) decide(j *pipeline.Job) decision {
@@ -140,26 +149,12 @@ func (s *selector) reportExpression(text pipeline.Text, fault expr.Error, diag s
 	s.diags.report(&diag)
 }
 
-// recorded is the lookup for an expression of j; it notes what comes from outside.
+// recorded is the lookup for an expression of j; it notes what is read.
 func (s *selector) recorded(j *pipeline.Job, e *expr.Expr) expr.Lookup {
 	for _, name := range e.Variables() {
-		if _, inFile := s.lookupFile(j, name); !inFile {
-			s.recordOutside(j, name)
-		}
+		s.note(j, name)
 	}
 	return func(name string) (string, bool) { return s.lookup(j, name) }
-}
-
-func (s *selector) recordOutside(j *pipeline.Job, name string) {
-	if variesByJob(name) {
-		return
-	}
-	value, ok := s.lookup(j, name)
-	if ok {
-		s.read[name] = &value
-	} else {
-		s.read[name] = nil
-	}
 }
 
 // lookup returns a variable as rules see it: not expanded, and without those
@@ -169,16 +164,12 @@ func (s *selector) lookup(j *pipeline.Job, name string) (string, bool) {
 		return v, true
 	}
 	if v, ok := s.lookupFile(j, name); ok {
-		return v, true
+		return v.Value, true
 	}
 	if v, ok, known := lookupJob(j, name); known {
 		return v, ok
 	}
-	if t, ok := s.env.predefined.Get(name); ok {
-		return t.Value, true
-	}
-	v, ok := s.env.options.Predefined[name]
-	return v, ok
+	return s.env.lookup(name)
 }
 
 // lookupJob returns the predefined variables of a job; known is false for others.
@@ -205,22 +196,22 @@ func lookupJob(j *pipeline.Job, name string) (value string, ok, known bool) {
 }
 
 // lookupFile returns what the file itself says, unless the command line beats it.
-func (s *selector) lookupFile(j *pipeline.Job, name string) (string, bool) {
+func (s *selector) lookupFile(j *pipeline.Job, name string) (v pipeline.Variable, ok bool) {
 	if _, given := s.env.options.Given[name]; given {
-		return "", false
+		return v, false
 	}
 	if j != nil {
 		for _, list := range [][]pipeline.Variable{j.Matrix, j.Variables} {
 			for _, v := range list {
 				if v.Name == name {
-					return v.Value, true
+					return v, true
 				}
 			}
 		}
 		if j.TopVariables != nil && !slices.Contains(*j.TopVariables, name) {
-			return "", false
+			return v, false
 		}
 	}
-	v, ok := s.top[name]
+	v, ok = s.top[name]
 	return v, ok
 }

@@ -35,7 +35,7 @@ func TestDecodeErrors(t *testing.T) {
 		{"number as version", `{"format_version": 1.0}`, `not a plan`},
 		{"byte order mark", "\ufeff{}", "1:1: invalid character 'ï' looking for beginning of value (byte 0)"},
 		{"not UTF-8", "{\"a\": \"b\xffc\"}", "1:9: not UTF-8 (byte 8)"},
-		{"unknown field", replace(`"stage": "build"`, `"stge": "build"`), `73:7: jobs[0]: unknown field "stge" (byte`},
+		{"unknown field", replace(`"stage": "build"`, `"stge": "build"`), `83:7: jobs[0]: unknown field "stge" (byte`},
 		{"another case", replace(`"interruptible": true`, `"Interruptible": true`), `jobs[2]: unknown field "Interruptible"`},
 		{"duplicate key", replace(`"interruptible": true`, `"interruptible": false, "interruptible": true`), `jobs[2]: key "interruptible" is there twice`},
 		{"duplicate escaped", replace(`"interruptible": true`, `"interruptible": false, "interrupt\u0069ble": true`), `jobs[2]: key "interruptible" is there twice`},

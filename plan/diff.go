@@ -67,9 +67,7 @@ func (d *Diff) Empty() bool {
 // the new plan, and is called only where digests differ; its error is returned.
 func Compare(old, new *Plan, script func(old bool, path string) ([]byte, error)) (*Diff, error) {
 	d := &Diff{FormatVersion: "1.0"}
-	a, b := *old, *new
-	a.Jobs, b.Jobs = nil, nil
-	d.Plan = changes(leavesOf(a), leavesOf(b))
+	d.Plan = changes(leavesOf(old.comparable()), leavesOf(new.comparable()))
 	oldJobs := make(map[string]*Job, len(old.Jobs))
 	for i := range old.Jobs {
 		oldJobs[old.Jobs[i].Name] = &old.Jobs[i]
@@ -83,7 +81,7 @@ func Compare(old, new *Plan, script func(old bool, path string) ([]byte, error))
 			continue
 		}
 		kept = append(kept, j.Name)
-		if err := d.compareJob(was, j, script); err != nil {
+		if err := d.compareJob(old, new, was, j, script); err != nil {
 			return nil, err
 		}
 	}
@@ -114,11 +112,12 @@ func (d *Diff) compareOrder(old []Job, kept []string) {
 	}
 }
 
-func (d *Diff) compareJob(old, new *Job, script func(bool, string) ([]byte, error)) error {
+// compareJob compares two jobs, each with its plan.
+func (d *Diff) compareJob(oldPlan, newPlan *Plan, old, new *Job, script func(bool, string) ([]byte, error)) error {
 	if reflect.DeepEqual(old, new) {
 		return nil
 	}
-	jd := JobDiff{Name: new.Name, Changes: changes(leavesOf(*old), leavesOf(*new))}
+	jd := JobDiff{Name: new.Name, Changes: changes(oldPlan.jobLeaves(old, oldPlan.ruleTexts), newPlan.jobLeaves(new, newPlan.ruleTexts))}
 	// Two digests say nothing to a person; the texts follow.
 	jd.Changes = slices.DeleteFunc(jd.Changes, func(c Change) bool {
 		return c.Old != nil && c.New != nil && strings.HasSuffix(c.Field, "script.sha256")

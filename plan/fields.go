@@ -96,7 +96,7 @@ func (f *flattener) slice(v reflect.Value, path string) {
 		switch x := v.Index(i).Interface().(type) {
 		case Text:
 			list.values = append(list.values, x)
-		case string, int, Need, Excluded, Warning:
+		case string, int, Need, TriedRule, Excluded, Warning:
 			list.values = append(list.values, Literal(fmt.Sprint(x)))
 		default:
 			f.value(v.Index(i), fmt.Sprintf("%s[%d]", path, i))
@@ -121,11 +121,7 @@ func (n Need) String() string {
 
 // String returns the job, its stage and why it is left out.
 func (e Excluded) String() string {
-	s := fmt.Sprintf("%s (stage %s): %s", e.Name, e.Stage, e.Reason)
-	if e.Rule != "" {
-		s += " [" + e.Rule + "]"
-	}
-	return s
+	return fmt.Sprintf("%s (stage %s): %s", e.Name, e.Stage, e.Reason)
 }
 
 // String returns the code, the job if there is one, and the message.

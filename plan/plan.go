@@ -34,6 +34,9 @@ type Plan struct {
 	Variables Variables `json:"variables,omitempty"`
 	// AutoCancel is workflow:auto_cancel, nil for its defaults.
 	AutoCancel *AutoCancel `json:"auto_cancel,omitempty"`
+	// Workflow are the rules of workflow:rules that were tried; the last one decided
+	// that there is a pipeline.
+	Workflow []TriedRule `json:"workflow,omitempty"`
 	// Stages are the stages that hold at least one job, in order.
 	Stages []string `json:"stages"`
 	// Batches are the names of jobs by level: each level may run in parallel once
@@ -44,6 +47,9 @@ type Plan struct {
 	Jobs []Job `json:"jobs"`
 	// Excluded are the jobs that the pipeline defines and this plan leaves out.
 	Excluded []Excluded `json:"excluded,omitempty"`
+	// Rules are records of the rules that decided about jobs, by [RulesKey]. Jobs that
+	// were decided about in the same way share one.
+	Rules map[string][]TriedRule `json:"rules,omitempty"`
 	// Warnings are what the compiler accepted with a warning.
 	Warnings []Warning `json:"warnings,omitempty"`
 }
@@ -65,8 +71,9 @@ type Context struct {
 	Options map[string]string `json:"options,omitempty"`
 	// Given are the names of variables that were given on the command line.
 	Given []string `json:"given,omitempty"`
-	// Read are the variables that a rule read, with the value it saw; nil where
-	// the variable was not defined.
+	// Read are the variables from outside the pipeline's file that a rule read, with
+	// the value it saw ([Hidden] where the name says that it is secret); nil where the
+	// variable was not defined.
 	Read map[string]*string `json:"read,omitempty"`
 }
 
@@ -75,6 +82,9 @@ type Job struct {
 	// Name is the full name, matrix values included: "test: [3.11, sqlite]".
 	Name  string `json:"name"`
 	Stage string `json:"stage"`
+	// Rules is the key in Plan.Rules of what made the job part of the plan; empty for
+	// a job that has neither rules nor only nor except.
+	Rules string `json:"rules,omitempty"`
 	Image Image  `json:"image"`
 	// Services are the containers that run beside the job.
 	Services []Service `json:"services,omitempty"`
@@ -316,8 +326,24 @@ type Excluded struct {
 	Stage string `json:"stage"`
 	// Reason is a sentence for a person, such as: rules: no rule matched.
 	Reason string `json:"reason"`
-	// Rule is the text of the deciding clause as written, where there is one.
-	Rule string `json:"rule,omitempty"`
+	// Rules is the key in Plan.Rules of the rules that were tried, if there are any.
+	Rules string `json:"rules,omitempty"`
+}
+
+// TriedRule is a rule that was looked at to decide about a job or the pipeline.
+// Rules are tried in order until one holds.
+type TriedRule struct {
+	// Rule is the rule on one line: if: $A == "x"; changes: src/**; when: manual.
+	Rule string `json:"rule"`
+	// Unmet is its first clause that does not hold: if, changes, exists, only or
+	// except. Empty: the rule holds, and decided.
+	Unmet string `json:"unmet,omitempty"`
+	// Assumed is the clause, changes or exists, that was taken to hold because there is
+	// nothing to compare with, or too much.
+	Assumed string `json:"assumed,omitempty"`
+	// Values are those of the variables that the rule read and that the pipeline's
+	// file or the job defines, nil for none. The others are in Context.Read.
+	Values map[string]*string `json:"values,omitempty"`
 }
 
 // Warning is something that the compiler accepted with a warning.

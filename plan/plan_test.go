@@ -122,7 +122,19 @@ func full(t testing.TB) *Plan {
 	p.Context.Given = []string{"APP"}
 	p.Context.Read = map[string]*string{"KIND": &value, "NONE": nil}
 	p.Variables = ContextVariables(p.Context)
-	p.Excluded = []Excluded{{Name: "nightly", Stage: "test", Reason: "rules: no rule matched", Rule: `if: $CI_PIPELINE_SOURCE == "schedule"`}}
+	own := "slow"
+	left := []TriedRule{
+		{Rule: `if: $CI_PIPELINE_SOURCE == "schedule" && $MODE`, Unmet: "if", Values: map[string]*string{"MODE": &own, "NODE": nil}},
+		{Rule: "if: $KIND || $NONE; changes: src/**", Unmet: "changes"},
+	}
+	in := []TriedRule{{Rule: "changes: a; exists: b", Assumed: "changes"}}
+	p.Workflow = []TriedRule{
+		{Rule: "if: $NONE", Unmet: "if"},
+		{Rule: "if: $KIND; changes: $DIR", Assumed: "changes", Values: map[string]*string{"DIR": &own}},
+	}
+	p.Rules = map[string][]TriedRule{RulesKey(left): left, RulesKey(in): in}
+	p.Jobs[2].Rules = RulesKey(in)
+	p.Excluded = []Excluded{{Name: "nightly", Stage: "test", Reason: "rules: no rule matched", Rules: RulesKey(left)}}
 	p.Warnings = []Warning{{Code: "CIC2107", Job: "deploy", Message: "tags have no effect", Ignored: "comment"}}
 	return p
 }

@@ -24,6 +24,14 @@ func Show(w io.Writer, p *Plan) error {
 	if p.Name != "" {
 		fmt.Fprintf(&b, "name: %s\n", Display(p.Name))
 	}
+	if a := p.AutoCancel; a != nil {
+		for _, l := range leavesOf(*a) {
+			fmt.Fprintf(&b, "auto_cancel %s: %s\n", l.path, displayValue(l.values[0]))
+		}
+	}
+	for _, line := range p.ruleLines(p.Workflow) {
+		fmt.Fprintf(&b, "workflow rule %s\n", Display(line))
+	}
 	for _, l := range leavesOf(p.Context) {
 		if name, isOption := strings.CutPrefix(l.path, "options"); isOption {
 			fmt.Fprintf(&b, "option %s: %s\n", Display(strings.Trim(name, `.[]"`)), displayValue(l.values[0]))
@@ -32,7 +40,7 @@ func Show(w io.Writer, p *Plan) error {
 	fmt.Fprintf(&b, "%s in %s\n", count(len(p.Jobs), "job"), count(len(p.Batches), "batch"))
 	showBatches(&b, p)
 	showSecrets(&b, p.Jobs)
-	showExcluded(&b, p.Excluded)
+	showExcluded(&b, p)
 	if len(p.Warnings) > 0 {
 		b.WriteString("\nWarnings\n")
 		for _, warning := range p.Warnings {
@@ -168,18 +176,23 @@ func showSecrets(b *bytes.Buffer, jobs []Job) {
 	}
 }
 
-func showExcluded(b *bytes.Buffer, excluded []Excluded) {
-	if len(excluded) == 0 {
+// showExcluded tells what is left out and why. Neighbours that the same rules leave
+// out share them.
+func showExcluded(b *bytes.Buffer, p *Plan) {
+	if len(p.Excluded) == 0 {
 		return
 	}
 	var rows table
 	rows.heading("\nExcluded")
-	for _, e := range excluded {
-		why := e.Reason
-		if e.Rule != "" {
-			why += ": " + e.Rule
+	for i := range p.Excluded {
+		e := &p.Excluded[i]
+		rows.add(e.Name, e.Stage, e.Reason)
+		if e.Rules == "" || i+1 < len(p.Excluded) && p.Excluded[i+1].Rules == e.Rules {
+			continue
 		}
-		rows.add(e.Name, e.Stage, why)
+		for _, line := range p.RuleLines(e.Rules) {
+			rows.heading("      " + Display(line))
+		}
 	}
 	rows.write(b)
 }
@@ -238,98 +251,4 @@ func (t *table) write(b *bytes.Buffer) {
 		}
 		b.WriteString(strings.TrimRight(line, " ") + "\n")
 	}
-}
-
-// ShowJob writes a person's view of one whole job and of its script, which may
-// be nil. The error says that there is no such job, or comes from w.
-func ShowJob(w io.Writer, p *Plan, name string, script []byte) error {
-	var job *Job
-	for i := range p.Jobs {
-		if p.Jobs[i].Name == name {
-			job = &p.Jobs[i]
-		}
-	}
-	if job == nil {
-		return fmt.Errorf("the plan has no job %s", quote(name))
-	}
-	var rows [][2]string
-	for _, l := range leavesOf(*job) {
-		group, rest := splitPath(l.path)
-		for _, value := range l.values {
-			text := displayValue(value)
-			if rest != "" {
-				text = Display(rest) + " = " + text
-			}
-			if n, ok := inSeconds(job, l.path); ok {
-				text += " (" + seconds(n) + ")"
-			}
-			rows = append(rows, [2]string{group, text})
-		}
-		if group == "stage" {
-			rows = append(rows, [2]string{"batch", batchOf(p, name)})
-		}
-	}
-	var b bytes.Buffer
-	width, last := 0, ""
-	for _, r := range rows {
-		width = max(width, len(r[0]))
-	}
-	for _, r := range rows {
-		label := r[0]
-		if label == last {
-			label = ""
-		}
-		fmt.Fprintf(&b, "%-*s  %s\n", width, label, r[1])
-		last = r[0]
-	}
-	if script != nil {
-		fmt.Fprintf(&b, "\n%s\n", Display(job.Script.Path))
-		for line := range strings.Lines(string(script)) {
-			b.WriteString("  " + Display(strings.TrimSuffix(line, "\n")) + "\n")
-		}
-	}
-	_, err := w.Write(b.Bytes())
-	return err
-}
-
-// inSeconds returns the value of a field that is a duration.
-func inSeconds(j *Job, path string) (int64, bool) {
-	switch path {
-	case "timeout":
-		return j.Timeout, true
-	case "script_timeout":
-		return j.ScriptTimeout, true
-	case "after_script_timeout":
-		return j.AfterScriptTimeout, true
-	case "start_in":
-		return j.StartIn, true
-	case "artifacts.expire_in":
-		return j.Artifacts.ExpireIn, true
-	}
-	return 0, false
-}
-
-// splitPath parts a leaf's path at the first field: image.user is image, user.
-func splitPath(path string) (group, rest string) {
-	i := strings.IndexAny(path, ".[")
-	if i < 0 {
-		return path, ""
-	}
-	group, rest = path[:i], strings.TrimPrefix(path[i:], ".")
-	switch path {
-	case "image.name", "environment.name", "script.path", "after_script.path":
-		rest = "" // what the field is mainly about
-	}
-	return group, rest
-}
-
-func batchOf(p *Plan, job string) string {
-	for i, batch := range p.Batches {
-		for _, name := range batch {
-			if name == job {
-				return fmt.Sprintf("%d of %d", i+1, len(p.Batches))
-			}
-		}
-	}
-	return "none"
 }

@@ -16,6 +16,10 @@ func TestShow(t *testing.T) {
 	}
 	const want = `.gitlab-ci.yml for branch main into trunk, event merge_request_event
 name: demo
+auto_cancel on_job_failure: all
+auto_cancel on_new_commit: interruptible
+workflow rule 1. no: if: $NONE (NONE is not set)
+workflow rule 2. yes: if: $KIND; changes: $DIR (changes taken to hold without a comparison, KIND = web, DIR = slow)
 option artifacts: needs
 4 jobs in 3 batches
 
@@ -36,7 +40,9 @@ Variables that are not set here, and can be given as secrets
   test: [3.11, sqlite]  EDITOR, HOME
 
 Excluded
-  nightly  test  rules: no rule matched: if: $CI_PIPELINE_SOURCE == "schedule"
+  nightly  test  rules: no rule matched
+      1. no: if: $CI_PIPELINE_SOURCE == "schedule" && $MODE (MODE = slow, NODE is not set)
+      2. no: if: $KIND || $NONE; changes: src/** (no file that has changed matches, KIND = web, NONE is not set)
 
 Warnings
   CIC2107: job "deploy": tags have no effect (ignored by comment)
@@ -46,15 +52,21 @@ Warnings
 	}
 }
 
+// texts gives every script the same text.
+func texts(text string) func(Script) ([]byte, error) {
+	return func(Script) ([]byte, error) { return []byte(text), nil }
+}
+
 func TestShowJob(t *testing.T) {
 	p := full(t)
 	var b bytes.Buffer
-	if err := ShowJob(&b, p, "test: [3.11, sqlite]", []byte("#!/bin/sh\n\tprintf '\x1b[2J'\r\n")); err != nil {
+	if err := ShowJob(&b, p, "test: [3.11, sqlite]", texts("#!/bin/sh\n\tprintf '\x1b[2J'\r\n")); err != nil {
 		t.Fatal(err)
 	}
 	const want = `name                      test: [3.11, sqlite]
 stage                     test
 batch                     2 of 3
+rules                     1. yes: changes: a; exists: b (changes taken to hold without a comparison)
 image                     docker.io/library/python:3.11
                           entrypoint = ""
                           user = 1000:1000
@@ -140,9 +152,30 @@ interruptible             true
 jobs/test-3.11-sqlite-c6c7bf037aa1.sh
   #!/bin/sh
   	printf '\x1b[2J'\r
+
+jobs/test-3.11-sqlite-c6c7bf037aa1.after.sh
+  #!/bin/sh
+  	printf '\x1b[2J'\r
 `
 	if got := b.String(); got != want {
 		t.Errorf("got\n%s", got)
+	}
+	gone := errors.New("gone")
+	if err := ShowJob(&b, p, "build", func(Script) ([]byte, error) { return nil, gone }); !errors.Is(err, gone) {
+		t.Errorf("a script that cannot be read: %v", err)
+	}
+	b.Reset()
+	if err := ShowJob(&b, p, "nightly", nil); err != nil {
+		t.Fatal(err)
+	}
+	const left = `name      nightly
+stage     test
+excluded  rules: no rule matched
+rules     1. no: if: $CI_PIPELINE_SOURCE == "schedule" && $MODE (MODE = slow, NODE is not set)
+          2. no: if: $KIND || $NONE; changes: src/** (no file that has changed matches, KIND = web, NONE is not set)
+`
+	if b.String() != left {
+		t.Errorf("a job that is left out:\n%s", b.String())
 	}
 	if err := ShowJob(&b, p, "nobody", nil); err == nil || err.Error() != `the plan has no job "nobody"` {
 		t.Errorf("got %v", err)
@@ -202,7 +235,11 @@ func change(v reflect.Value) (undo func()) {
 			v.Set(reflect.MakeSlice(v.Type(), 1, 1))
 		case reflect.Map:
 			v.Set(reflect.MakeMap(v.Type()))
-			v.SetMapIndex(reflect.ValueOf("x"), reflect.MakeSlice(v.Type().Elem(), 1, 1))
+			element := reflect.Zero(v.Type().Elem())
+			if element.Kind() == reflect.Slice {
+				element = reflect.MakeSlice(element.Type(), 1, 1)
+			}
+			v.SetMapIndex(reflect.ValueOf("x"), element)
 		}
 	}
 	return undo
@@ -216,7 +253,7 @@ func TestShowEscapes(t *testing.T) {
 	p.Excluded = []Excluded{{Name: "n\x9b", Stage: "s", Reason: "r\r"}}
 	p.Warnings = []Warning{{Code: "CIC1000", Message: "m\x00\xff"}}
 	var b bytes.Buffer
-	if err := errors.Join(Show(&b, p), ShowJob(&b, p, j.Name, []byte("\x1b[2J\xff"))); err != nil {
+	if err := errors.Join(Show(&b, p), ShowJob(&b, p, j.Name, texts("\x1b[2J\xff"))); err != nil {
 		t.Fatal(err)
 	}
 	for _, r := range b.String() {

@@ -77,6 +77,7 @@ func (p *Plan) Validate() error {
 		v.graph(top, p)
 	}
 	v.tail(top, p)
+	v.rules(top, p)
 	return v.err()
 }
 
@@ -297,7 +298,6 @@ func (v *validator) tail(s scope, p *Plan) {
 		at.field("name").named(x.Name)
 		at.field("stage").named(x.Stage)
 		at.field("reason").required(Literal(x.Reason))
-		at.field("rule").text(x.Rule)
 		if jobs[x.Name] {
 			at.fail("%s is also a job of the plan", quote(x.Name))
 		}

@@ -1,7 +1,6 @@
 package explain_test
 
 import (
-	"errors"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -85,7 +84,7 @@ func compiled(t *testing.T, x *explain.Example) (found []string, done bool) {
 		Source: explain.PipelineFile, Ref: "main",
 		Changes: func(ref string) ([]string, bool, error) {
 			if ref != "" {
-				return nil, false, errors.New("no such ref")
+				return nil, false, compile.ErrNoRef
 			}
 			return nil, false, nil
 		},

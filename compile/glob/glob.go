@@ -16,9 +16,12 @@ const MaxComparisons = 50_000
 // maxBraces bounds the alternatives of one pattern.
 const maxBraces = 1_000
 
+// TooMany reports whether there are so many comparisons that none is made.
+func TooMany(patterns, paths []string) bool { return len(patterns)*len(paths) > MaxComparisons }
+
 // MatchAny reports whether any of the patterns matches any of the paths.
 func MatchAny(patterns, paths []string) bool {
-	if len(patterns)*len(paths) > MaxComparisons {
+	if TooMany(patterns, paths) {
 		return true
 	}
 	for _, pattern := range patterns {

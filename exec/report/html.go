@@ -42,7 +42,10 @@ type count struct {
 	Jobs   int
 }
 
-type excluded struct{ Name, Stage, Reason, Rule string }
+type excluded struct {
+	Name, Reason string
+	Rules        []string
+}
 
 // job is a job on the page.
 type job struct {
@@ -85,7 +88,11 @@ func HTML(w io.Writer, r *Run) error {
 		v.Jobs = append(v.Jobs, *shown)
 	}
 	for _, e := range r.Plan.Excluded {
-		v.Excluded = append(v.Excluded, excluded(e))
+		left := excluded{Name: e.Name, Reason: e.Reason}
+		if e.Rules != "" {
+			left.Rules = r.Plan.RuleLines(e.Rules)
+		}
+		v.Excluded = append(v.Excluded, left)
 	}
 	return pageTemplate.Execute(w, v)
 }

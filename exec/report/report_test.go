@@ -29,7 +29,8 @@ func example(log string) *Run {
 		p.Jobs = append(p.Jobs, plan.Job{Name: name, Image: plan.Image{Name: plan.Literal(evil)}})
 	}
 	p.Jobs[2].AfterStages = true
-	p.Excluded = []plan.Excluded{{Name: evil, Reason: evil, Rule: evil}}
+	p.Excluded = []plan.Excluded{{Name: evil, Reason: evil, Rules: "x"}}
+	p.Rules = map[string][]plan.TriedRule{"x": {{Rule: evil, Unmet: "if"}}}
 	return &Run{
 		ID: evil, Plan: p, Started: started,
 		Result: &exec.Result{Status: exec.StatusFailed, Duration: 10 * time.Second, Jobs: []exec.JobResult{

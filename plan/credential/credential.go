@@ -144,3 +144,27 @@ func PrivateKey(text string) (start, end int) {
 		}
 	}
 }
+
+// secretWords are parts of names that variables with secrets have.
+var secretWords = []string{
+	"TOKEN", "PASSWORD", "PASSWD", "PASSPHRASE", "SECRET", "CREDENTIAL", "APIKEY",
+	"API_KEY", "ACCESS_KEY", "DEPLOY_KEY", "PRIVATE_KEY", "SIGNING_KEY", "SSH_KEY",
+}
+
+// SecretName reports whether a variable's name says that its value is secret.
+func SecretName(name string) bool {
+	name = strings.ToUpper(name)
+	for _, word := range secretWords {
+		if strings.Contains(name, word) {
+			return true
+		}
+	}
+	return false
+}
+
+// Holds reports whether a text holds a token or a private key.
+func Holds(text string) bool {
+	name, _, _ := Find(text)
+	key, _ := PrivateKey(text)
+	return name != "" || key >= 0
+}
