@@ -47,7 +47,8 @@ const (
 	codeCacheKey       = "CIC3035" // a cache key is empty once expanded (warning)
 	codeLateServiceArg = "CIC3036" // a service's command mentions a run-time variable
 	codeIdleCache      = "CIC3037" // a cache without paths keeps nothing (warning)
-	codeTwinService    = "CIC3038" // a service has no host name of its own, so that it is not started (warning)
+	codeTwinService    = "CIC3038" // a service loses a host name to an earlier one (warning)
+	codeOwnVariable    = "CIC3039" // a service's command mentions a variable of the service alone (warning)
 	codeEnvironment    = "CIC3041" // an environment's name, address or tier is wrong once expanded
 	codeCachePolicy    = "CIC3045" // a cache policy is none once expanded
 	codeSameCache      = "CIC3046" // two caches of a job have one key (warning)

@@ -192,7 +192,7 @@ func (l *lowering) texts(out *plan.Job, j *pipeline.Job, predefined *plan.Variab
 	for i := range j.Services {
 		out.Services = append(out.Services, l.service(e, j, &j.Services[i]))
 	}
-	l.checkTwins(j, out.Services)
+	l.checkHosts(j, out.Services)
 	l.timeouts(e, out, j)
 	out.Environment = env.lower(e)
 	out.ResourceGroup = l.resourceGroup(e, j)

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -13,12 +12,6 @@ import (
 
 // debugServices is the variable that shows what services print while they run.
 const debugServices = "CI_DEBUG_SERVICES"
-
-// reservedNames no service can have: they are those of the machine itself.
-var reservedNames = []string{"localhost", "ip6-localhost", "ip6-loopback"}
-
-// serviceName is what stands for a host in a hosts file.
-var serviceName = regexp.MustCompile(`^[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9_])?$`)
 
 // services are those of the job, with their texts expanded, less those that all
 // of whose names are taken; w.notes then says so. Nothing takes their output yet.
@@ -32,10 +25,7 @@ func (w *worker) services() ([]Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	taken := make(map[string]bool)
-	for _, name := range reservedNames {
-		taken[name] = true
-	}
+	var hosts plan.ServiceHosts
 	// A grant for the job is one for those of its services that ask.
 	privileged := w.r.Granted[w.job.Name].Privileged
 	var list []Service
@@ -47,7 +37,7 @@ func (w *worker) services() ([]Service, error) {
 			return nil, fmt.Errorf("service %q: %w", declared.Name, err)
 		}
 		s.Image.Name = plan.Literal(image)
-		if s.Names = w.claimNames(image, declared.Alias, taken); len(s.Names) == 0 {
+		if s.Names = w.claimNames(&hosts, image, declared.Alias); len(s.Names) == 0 {
 			continue
 		}
 		own := maps.Clone(vars)
@@ -91,24 +81,9 @@ func (w *worker) serviceVariables() (map[string]string, error) {
 	return vars, nil
 }
 
-// claimNames takes those of a service's host names that are free. Names differ
-// without regard to case, as in the domain name system. Those that were declared
-// come first: they tell one postgres from another.
-func (w *worker) claimNames(image string, aliases []string, taken map[string]bool) []string {
-	var names, lost []string
-	for _, name := range slices.Concat(aliases, imageHostNames(image)) {
-		switch key := strings.ToLower(name); {
-		case slices.Contains(names, name):
-		case !serviceName.MatchString(name):
-			// Only an image name that is known at run time alone can get here.
-			lost = append(lost, name)
-		case taken[key]:
-			lost = append(lost, name)
-		default:
-			taken[key] = true
-			names = append(names, name)
-		}
-	}
+// claimNames takes those of a service's host names that are free, and notes the others.
+func (w *worker) claimNames(hosts *plan.ServiceHosts, image string, aliases []string) []string {
+	names, lost := hosts.Claim(image, aliases)
 	switch {
 	case len(names) == 0:
 		w.notes = append(w.notes, fmt.Sprintf("service %s is not started: no host name is left for it, %s cannot be used or belong to an earlier service; give it an alias",
@@ -116,27 +91,6 @@ func (w *worker) claimNames(image string, aliases []string, taken map[string]boo
 	case len(lost) > 0:
 		w.notes = append(w.notes, fmt.Sprintf("service %s is reached as %s only: %s cannot be used or belong to an earlier service",
 			familiarImage(image), joinQuoted(names), joinQuoted(lost)))
-	}
-	return names
-}
-
-// imageHostNames are the host names that follow from an image reference: its path
-// without the registry's port, tag and digest, with slashes replaced by two
-// underscores, and by dashes. What an image of Docker Hub is called in full does
-// not count: the plan always has that form.
-func imageHostNames(image string) []string {
-	ref, _, _ := strings.Cut(image, "@")
-	ref = strings.TrimPrefix(strings.TrimPrefix(ref, "docker.io/"), "library/")
-	if registry, rest, found := strings.Cut(ref, "/"); found {
-		registry, _, _ = strings.Cut(registry, ":")
-		ref = registry + "/" + rest
-	}
-	if i := strings.LastIndexByte(ref, ':'); i > strings.LastIndexByte(ref, '/') {
-		ref = ref[:i]
-	}
-	names := []string{strings.ReplaceAll(ref, "/", "__")}
-	if dashed := strings.ReplaceAll(ref, "/", "-"); dashed != names[0] {
-		names = append(names, dashed)
 	}
 	return names
 }

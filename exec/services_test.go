@@ -14,24 +14,6 @@ import (
 	"github.com/cic-ci/cic/plan"
 )
 
-// Source of the first three: specification section 22.
-func TestImageHostNames(t *testing.T) {
-	for image, want := range map[string]string{
-		"docker.io/library/postgres:15":                             "postgres",
-		"registry.example.com:4999/a/b:1":                           "registry.example.com__a__b registry.example.com-a-b",
-		"docker.io/tutum/wordpress:latest":                          "tutum__wordpress tutum-wordpress",
-		"ghcr.io/o/tool@sha256:" + strings.Repeat("a", 64):          "ghcr.io__o__tool ghcr.io-o-tool",
-		"localhost:5000/x:1.2@sha256:" + strings.Repeat("b", 64):    "localhost__x localhost-x",
-		"docker.io/library/redis@sha256:" + strings.Repeat("c", 64): "redis",
-		"redis": "redis",
-		"":      "",
-	} {
-		if got := strings.Join(imageHostNames(image), " "); got != want {
-			t.Errorf("%s: got %s, want %s", image, got, want)
-		}
-	}
-}
-
 func variables(pairs ...string) plan.Variables {
 	var vars plan.Variables
 	for i := 0; i < len(pairs); i += 2 {

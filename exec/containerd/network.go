@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/containerd/containerd/v2/pkg/oci"
@@ -19,7 +20,7 @@ import (
 )
 
 const (
-	// jobHostname is the host name of every job's container.
+	// jobHostname is the host name of a job's container; see [hostname].
 	jobHostname = "cic"
 	// jobAlias is how services reach their job, as on GitLab with a network for each build.
 	jobAlias = "build"
@@ -115,7 +116,7 @@ func (s *sandbox) connect() error {
 // writeNames writes hosts(5) and resolv.conf(5) for the job and its services,
 // for each its own: it may change them.
 func (s *sandbox) writeNames(services []network.Name) error {
-	self := network.Name{Addr: network.Loopback, Names: []string{jobHostname}}
+	self := network.Name{Addr: network.Loopback, Names: []string{hostname(s.job.Services)}}
 	if s.host != nil {
 		self.Addr = s.host.Addr
 	}
@@ -132,7 +133,7 @@ func (s *sandbox) writeNames(services []network.Name) error {
 	// What was declared goes before what is added.
 	seen := slices.Clone(services)
 	if s.host != nil {
-		seen = append(seen, network.Name{Addr: s.host.Addr, Names: []string{jobAlias, jobHostname}})
+		seen = append(seen, network.Name{Addr: s.host.Addr, Names: append([]string{jobAlias}, self.Names...)})
 	}
 	for _, service := range s.services {
 		if err := makeDir(service.job.Scratch, 0o755); err != nil {
@@ -143,6 +144,21 @@ func (s *sandbox) writeNames(services []network.Name) error {
 		}
 	}
 	return nil
+}
+
+// hostname is the host name of a job with these services: one that none of them
+// has, which the job's own name would hide from it.
+func hostname(services []exec.Service) string {
+	taken := func(name string) bool {
+		return slices.ContainsFunc(services, func(s exec.Service) bool {
+			return slices.ContainsFunc(s.Names, func(n string) bool { return strings.EqualFold(n, name) })
+		})
+	}
+	name := jobHostname
+	for n := 2; taken(name); n++ {
+		name = fmt.Sprintf("%s-%d", jobHostname, n)
+	}
+	return name
 }
 
 func (s *sandbox) writeNameFiles(base []byte, names []network.Name) error {

@@ -59,7 +59,7 @@ func (r *Runtime) newSpec(job exec.Spec, img *image, program string) (*oci.Spec,
 	}
 	umask := uint32(0o022)
 	s.Version = ociVersion
-	s.Hostname = "cic"
+	s.Hostname = hostname(job.Services)
 	s.Process.Args = processArgs(job.Job, img)
 	s.Process.Cwd = cwd
 	s.Process.Env = environment(img, who, job.Env)
