@@ -12,10 +12,12 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/cic-ci/cic/exec"
 	"github.com/cic-ci/cic/exec/containerd"
 )
 
@@ -86,6 +88,9 @@ func printError(stderr io.Writer, err error) int {
 	}
 	if msg := e.Error(); msg != "" {
 		fmt.Fprintf(stderr, "cic: error: %s\n", msg)
+	}
+	if e.help == "" && e.err != nil && exec.DiskFull(e.err) {
+		e.help = "make room on that disk; cic gc removes what past runs have left"
 	}
 	if e.help != "" {
 		fmt.Fprintf(stderr, "cic: help: %s\n", e.help)
@@ -180,6 +185,7 @@ func flagsFirst(app *cli.App, args []string) ([]string, error) {
 		return args, nil
 	}
 	var flags, positional []string
+	given := map[string]string{}
 	for i := 0; i < len(rest); i++ {
 		arg := rest[i]
 		if arg == "--" {
@@ -191,20 +197,22 @@ func flagsFirst(app *cli.App, args []string) ([]string, error) {
 			continue
 		}
 		flags = append(flags, arg)
-		value, given := "", true
+		value := ""
+		flag := flagOf(cmd, arg)
 		if name, after, inline := strings.Cut(arg, "="); inline {
 			arg, value = name, after
-		} else if !takesValue(cmd, arg) {
+		} else if !takesValue(flag) {
 			continue
 		} else if i++; i < len(rest) {
 			value = rest[i]
 			flags = append(flags, value)
-		} else {
-			given = false
 		}
 		// No flag has a use for an empty value: it is a variable of the shell that is not set.
-		if !given || value == "" {
+		if value == "" {
 			return nil, usage("flag %s needs a value", arg)
+		}
+		if err := once(flag, arg, value, given); err != nil {
+			return nil, err
 		}
 	}
 	out = append(out, flags...)
@@ -223,19 +231,33 @@ func find(commands []*cli.Command, name string) *cli.Command {
 	return nil
 }
 
-// takesValue reports whether the argument is a flag whose value is the next one.
-func takesValue(cmd *cli.Command, arg string) bool {
-	name := strings.TrimLeft(arg, "-")
-	if strings.Contains(name, "=") {
-		return false
-	}
+// flagOf is the flag of an argument such as -j or --jobs=3, nil for an unknown one.
+func flagOf(cmd *cli.Command, arg string) cli.Flag {
+	name, _, _ := strings.Cut(strings.TrimLeft(arg, "-"), "=")
 	for _, f := range cmd.Flags {
-		for _, n := range f.Names() {
-			if n == name {
-				_, boolean := f.(*cli.BoolFlag)
-				return !boolean
-			}
+		if slices.Contains(f.Names(), name) {
+			return f
 		}
 	}
-	return false
+	return nil
+}
+
+// takesValue reports whether a flag needs a value, unlike a boolean or an unknown one.
+func takesValue(f cli.Flag) bool {
+	_, boolean := f.(*cli.BoolFlag)
+	return f != nil && !boolean
+}
+
+// once refuses a second value for a flag that has only one: which of two was
+// meant, nobody can tell. given holds the values so far, by the flag's first name.
+func once(f cli.Flag, arg, value string, given map[string]string) error {
+	if _, list := f.(*cli.StringSliceFlag); list || !takesValue(f) {
+		return nil
+	}
+	name := f.Names()[0]
+	if first, again := given[name]; again {
+		return usage("flag %s is given twice, as %q and as %q", arg, first, value)
+	}
+	given[name] = value
+	return nil
 }

@@ -30,14 +30,14 @@ func fail(res *JobResult, err error) {
 			res.Status = StatusCanceled
 		}
 	}
-	if res.Help == "" && diskFull(err) {
+	if res.Help == "" && DiskFull(err) {
 		res.Help = "to make room: cic gc"
 	}
 }
 
-// diskFull reports whether there was no space left. Of what containerd says only
+// DiskFull reports whether there was no space left. Of what containerd says only
 // the text arrives.
-func diskFull(err error) bool {
+func DiskFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || strings.Contains(err.Error(), syscall.ENOSPC.Error())
 }
 

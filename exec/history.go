@@ -35,7 +35,8 @@ type Record struct {
 	Total int
 	// Status is running for a living run, interrupted for one whose process died.
 	Status Status
-	// Duration is that of a finished run; of a living one it is left to the caller.
+	// Duration is that of a finished run; of one whose process died, it reaches to the
+	// last that was written of it. That of a living one is left to the caller.
 	Duration time.Duration
 	// Jobs are those that have started or were decided, in that order. One that runs
 	// has the status running, one that ran when the process died, interrupted.
@@ -135,7 +136,29 @@ func ReadRun(stateDir, id string) (*Record, error) {
 		return nil, fmt.Errorf("journal of run %s: %w", id, err)
 	}
 	r.settle(living)
-	return r, nil
+	if r.Status == StatusInterrupted && !r.Started.IsZero() {
+		err = r.lastSign()
+	}
+	return r, err
+}
+
+// lastSign gives a run whose process died the time from its start to the last
+// change of its logs.
+func (r *Record) lastSign() error {
+	entries, err := os.ReadDir(r.logsDir())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, e := range entries {
+		info, err := e.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // removed meanwhile
+		} else if err != nil {
+			return err
+		}
+		r.Duration = max(r.Duration, info.ModTime().Sub(r.Started))
+	}
+	return nil
 }
 
 // runLives reports whether a process has the run's lock.
@@ -194,6 +217,9 @@ func (r *Record) readJournal(journal io.Reader) error {
 
 // apply takes in one event.
 func (r *Record) apply(e *Event) {
+	if !r.Started.IsZero() && !e.Died && r.Status == "" { // overruled by the run's end
+		r.Duration = max(r.Duration, e.Time.Sub(r.Started))
+	}
 	switch e.Type {
 	case EventRunStarted:
 		r.Started, r.Source, r.Ref, r.Stages, r.Total = e.Time, e.Source, e.Ref, e.Stages, e.Jobs
@@ -209,11 +235,10 @@ func (r *Record) apply(e *Event) {
 	case EventJobRequeued: // as if it had not been decided
 		r.Jobs = slices.DeleteFunc(r.Jobs, func(j JobResult) bool { return j.Name == e.Job })
 	case EventRunFinished:
-		if r.Status == "" || !e.Died { // a run can be buried after its end
-			r.Status, r.Duration = e.Status, time.Duration(e.Seconds*float64(time.Second))
-		}
-		if e.Died {
+		if e.Died { // a run can be buried after its end, too
 			r.Status = StatusInterrupted
+		} else {
+			r.Status, r.Duration = e.Status, time.Duration(e.Seconds*float64(time.Second))
 		}
 	}
 }
@@ -237,6 +262,7 @@ func (r *Record) settle(living bool) {
 		r.Status = StatusInterrupted
 	}
 	if r.Status == StatusRunning {
+		r.Duration = 0
 		return
 	}
 	for i := range r.Jobs {

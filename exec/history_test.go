@@ -76,6 +76,39 @@ func TestReadRun(t *testing.T) {
 	}
 }
 
+// The duration of a run whose process died reaches to the last that it wrote.
+func TestDurationOfDeadRun(t *testing.T) {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	begin := Event{Time: at.Add(time.Second), Type: EventJobStarted, Job: "b", Stage: "s"}
+	died := Event{Time: at.Add(time.Hour), Type: EventRunFinished, Status: StatusCanceled, Died: true}
+	for _, test := range []struct {
+		events []Event
+		log    time.Duration // when the job's log was written last
+		want   time.Duration
+	}{
+		{[]Event{started(at), begin}, 0, time.Second},
+		{[]Event{started(at), begin}, time.Minute, time.Minute},
+		{[]Event{started(at), begin, died}, time.Minute, time.Minute},
+		{[]Event{started(at), begin, {Time: at.Add(3 * time.Second), Type: EventRunFinished, Status: StatusFailed, Seconds: 2}}, time.Minute, 2 * time.Second},
+	} {
+		state := t.TempDir()
+		dir := makeRun(t, state, "r1", test.events...)
+		if test.log > 0 {
+			log := dir.LogPath("b")
+			if err := errors.Join(os.WriteFile(log, nil, 0o600), os.Chtimes(log, time.Time{}, at.Add(test.log))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := dir.unlock(); err != nil {
+			t.Fatal(err)
+		}
+		r, err := ReadRun(state, "r1")
+		if err != nil || r.Duration != test.want {
+			t.Errorf("got %v, %v, want %v", r.Duration, err, test.want)
+		}
+	}
+}
+
 // TestReadRunTorn reads a journal of which a crash tore lines.
 func TestReadRunTorn(t *testing.T) {
 	state := t.TempDir()

@@ -43,7 +43,7 @@ func (w *worker) openServiceLog(l *serviceLog) error {
 	output := func(text string, continued bool) {
 		l.keep(text)
 		if l.stream {
-			w.log.Note(false, "%s | %s", l.name, text)
+			w.showServiceLine(l, text)
 		}
 	}
 	l.log = newJobLog(disk, w.r.Secrets.Masker(), w.r.LogLimit, output, func(text string, warning bool) { l.keep(text) })

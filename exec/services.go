@@ -145,9 +145,15 @@ func (w *worker) showServiceLog(l *serviceLog) {
 	default:
 		w.log.Note(false, "the last that service %s printed; all of it is in %s", l.name, path)
 		for _, line := range lines {
-			w.log.Note(false, "%s | %s", l.name, line)
+			w.showServiceLine(l, line)
 		}
 	}
+}
+
+// showServiceLine shows a line of a service in the job's log: as text, so that no
+// carriage return in it hides whose it is. The service's own log has it as it came.
+func (w *worker) showServiceLine(l *serviceLog, line string) {
+	w.log.Note(false, "%s | %s", l.name, SanitizeTerminal(line, false))
 }
 
 // closeServiceLogs ends the logs, once the services have ended.

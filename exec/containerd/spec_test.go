@@ -250,3 +250,13 @@ func TestInspectShells(t *testing.T) {
 		t.Errorf("got %v", img.shells)
 	}
 }
+
+// A job's own host name hides none of its services.
+func TestHostname(t *testing.T) {
+	for want, names := range map[string][]string{"cic": {"db"}, "cic-2": {"db", "CIC"}, "cic-3": {"cic-2", "cic"}} {
+		services := []exec.Service{{Names: names[:1]}, {Names: names[1:]}}
+		if got := hostname(services); got != want {
+			t.Errorf("%q: got %q, want %q", names, got, want)
+		}
+	}
+}
