@@ -20,10 +20,11 @@ func gcCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "gc",
 		Usage: "remove what is no longer of use from the state directory",
-		Description: "Runs that ended long ago, artifacts past their expire_in, what runs that died have\n" +
-			"left, caches that were not used for long, and those not used for longest beyond a\n" +
-			"size. A run that lives, and the caches that it uses, are left alone; every run\n" +
-			"keeps the caches within the size by itself.\n\n" +
+		Description: "Runs that ended long ago, artifacts past their expire_in, those of attempts that\n" +
+			"others followed, what runs that died have left, records of --skip-unchanged and caches\n" +
+			"that were not used for long, and caches not used for longest beyond a size. A run that\n" +
+			"lives, and the caches that it uses, are left alone; every run keeps the caches within\n" +
+			"the size by itself.\n\n" +
 			"Example:\n   cic gc --dry-run\n   cic gc --older-than 1w --max-size 5GiB",
 		Flags: append([]cli.Flag{
 			cacheSizeFlag("max-size", "keep at most `SIZE` of caches; 0 removes all"),
@@ -65,6 +66,12 @@ func collectGarbage(c *cli.Context) error {
 	}
 	if x.Artifacts > 0 {
 		g.say("%s the artifacts of %s, %s", g.removed, count(x.Artifacts, "job"), exec.ByteSize(x.ArtifactBytes))
+	}
+	if x.Attempts > 0 {
+		g.say("%s the artifacts of %s that others followed, %s", g.removed, count(x.Attempts, "attempt"), exec.ByteSize(x.AttemptBytes))
+	}
+	if x.Records > 0 {
+		g.say("%s %s of unchanged jobs, %s", g.removed, count(x.Records, "record"), exec.ByteSize(x.RecordBytes))
 	}
 	errs = append(errs, g.caches(cachestore.Limits{Size: size, Unused: now.Add(-age), DryRun: g.dryRun}))
 	if c.Bool("images") {

@@ -1,9 +1,6 @@
 package cmd
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -30,9 +27,7 @@ func reuse(c *cli.Context, p *project) (*exec.Reuse, error) {
 			{Name: "--source", Value: c.String("source")},
 		},
 		Source: sync.OnceValues(func() ([]exec.KeyPart, error) {
-			scan := exec.SourceScan{Dir: p.dir, Now: time.Now()}
-			sum := sha256.Sum256([]byte(p.dir))
-			scan.Cache = filepath.Join(state, "sources", hex.EncodeToString(sum[:8])+".json")
+			scan := exec.SourceScan{Dir: p.dir, Now: time.Now(), Cache: exec.SourceCache(state, p.dir)}
 			if p.git && clean {
 				files, err := p.files(c.Context)
 				if err != nil {

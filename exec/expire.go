@@ -29,11 +29,20 @@ type Expired struct {
 	// and ArtifactBytes the size of these.
 	Artifacts     int
 	ArtifactBytes int64
+	// Attempts counts those of the other runs' jobs that were tried again, whose
+	// artifacts and reports count no more, and AttemptBytes the size of these.
+	Attempts     int
+	AttemptBytes int64
+	// Records counts what [Reuse] kept and cannot or did not use, and RecordBytes the
+	// size of that.
+	Records     int
+	RecordBytes int64
 	// Living counts the runs that are not over.
 	Living int
 }
 
-// Expire removes past runs, and artifacts past their expire_in. A living run is
+// Expire removes past runs, artifacts past their expire_in, those of attempts that
+// were followed by others, and records of no use. A living run is
 // left alone, and so is what a dead one has left until it is swept. What cannot be
 // removed does not keep the rest; the error tells of it.
 func Expire(stateDir string, e Expiry) (x Expired, err error) {
@@ -43,7 +52,7 @@ func Expire(stateDir string, e Expiry) (x Expired, err error) {
 			err = errors.Join(err, runErr)
 		}
 	}
-	return x, err
+	return x, errors.Join(err, x.records(stateDir, e))
 }
 
 // run takes in one run.
@@ -64,7 +73,7 @@ func (x *Expired) run(stateDir, id string, e Expiry) error {
 		return err
 	}
 	if e.Now.Sub(last) <= e.Runs {
-		return x.artifacts(r, e)
+		return errors.Join(x.artifacts(r, e), x.superseded(r, e))
 	}
 	size, err := r.Size()
 	if err != nil {

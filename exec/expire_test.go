@@ -112,3 +112,87 @@ func TestExpireOneRunDoesNotKeepTheOthers(t *testing.T) {
 		t.Errorf("no state directory: %+v, %v", x, err)
 	}
 }
+
+// What an attempt left that another one followed goes, whole, and its log stays.
+func TestExpireAttempts(t *testing.T) {
+	state := t.TempDir()
+	r := pastRun(t, state, "retried", time.Hour, 0)
+	if err := os.WriteFile(r.LogPath("a"), []byte("log"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for attempt := 1; attempt <= 2; attempt++ {
+		reports := filepath.Join(r.Dir, reportsName, "a")
+		err := errors.Join(os.MkdirAll(reports, 0o700), os.MkdirAll(r.ArtifactsDir("a"), 0o700),
+			os.WriteFile(filepath.Join(r.ArtifactsDir("a"), "f"), make([]byte, 8192), 0o600),
+			os.WriteFile(r.ArtifactsDir("a")+outputsSuffix, []byte("{}"), 0o600), r.setAside("a", attempt))
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(r.ArtifactsDir("a"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if x, err := Expire(state, Expiry{Now: time.Now(), Runs: 24 * time.Hour}); err != nil || x.Attempts != 0 {
+		t.Errorf("of a living run: %+v, %v", x, err)
+	}
+	ends(t, r, time.Hour)
+	for _, dry := range []bool{true, false} {
+		x, err := Expire(state, Expiry{Now: time.Now(), Runs: 24 * time.Hour, DryRun: dry})
+		if err != nil || x.Attempts != 2 || x.AttemptBytes < 2*8192 || x.Runs+x.Artifacts > 0 {
+			t.Errorf("dry %v: %+v, %v", dry, x, err)
+		}
+	}
+	var left []string
+	for _, dir := range []string{artifactsName, reportsName, logsName} {
+		entries, err := os.ReadDir(filepath.Join(r.Dir, dir))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			left = append(left, dir+"/"+e.Name())
+		}
+	}
+	if got, want := strings.Join(left, " "), "artifacts/a logs/a@attempt-1.log"; got != want {
+		t.Errorf("left: %s, want %s", got, want)
+	}
+}
+
+// Records of jobs go when they were not used for long, or what the job left is gone.
+func TestExpireRecords(t *testing.T) {
+	const day = 24 * time.Hour
+	state := t.TempDir()
+	ends(t, pastRun(t, state, "there", day, 0), day)
+	store, err := OpenKeyStore(state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, rec := range []*KeyRecord{
+		{Key: "used", Run: "there", Outputs: "x"}, {Key: "gone", Run: "gone", Outputs: "x"}, {Key: "nothing-left", Run: "gone"}, {Key: "old", Run: "there"},
+	} {
+		if err := store.put(rec); err != nil {
+			t.Fatal(err)
+		}
+	}
+	keys, source, past := filepath.Join(state, keysName), SourceCache(state, "/p"), time.Now().Add(-31*day)
+	err = errors.Join(os.Chtimes(filepath.Join(keys, "old.json"), past, past), os.Chtimes(filepath.Join(keys, secretName), past, past),
+		os.WriteFile(filepath.Join(keys, "bad.json"), []byte("{"), 0o600),
+		(&SourceScan{Dir: t.TempDir(), Cache: source, Now: time.Now()}).writeCache(nil), os.Chtimes(source, past, past),
+		(&SourceScan{Dir: t.TempDir(), Cache: SourceCache(state, "/q"), Now: time.Now()}).writeCache(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, dry := range []bool{true, false} {
+		x, err := Expire(state, Expiry{Now: time.Now(), Runs: 30 * day, DryRun: dry})
+		if err != nil || x.Records != 4 || x.RecordBytes == 0 {
+			t.Errorf("dry %v: %+v, %v", dry, x, err)
+		}
+	}
+	for name, there := range map[string]bool{
+		filepath.Join(keys, "used.json"): true, filepath.Join(keys, "nothing-left.json"): true, filepath.Join(keys, secretName): true,
+		SourceCache(state, "/q"): true, source: false, filepath.Join(keys, "old.json"): false, filepath.Join(keys, "gone.json"): false,
+	} {
+		if _, err := os.Lstat(name); there != (err == nil) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

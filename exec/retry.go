@@ -87,7 +87,7 @@ func (r *run) retry(i int, left leftover) {
 // setAside makes room for the next attempt: what this one left in the run's
 // directory gets a name of its own.
 func (r *RunDir) setAside(id string, attempt int) error {
-	mark := fmt.Sprintf("%sattempt-%d", logMark, attempt)
+	mark := fmt.Sprintf("%s%d", attemptMark, attempt)
 	moves := [][2]string{
 		{r.LogPath(id), r.attemptLogPath(id, attempt)},
 		{r.LogPath(id) + timesSuffix, r.attemptLogPath(id, attempt) + timesSuffix},

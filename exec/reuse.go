@@ -1,6 +1,8 @@
 package exec
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,6 +25,16 @@ type Reuse struct {
 	Source func() ([]KeyPart, error)
 
 	store *KeyStore
+}
+
+// sourcesName is the directory below the state directory for [SourceCache].
+const sourcesName = "sources"
+
+// SourceCache is where the state directory keeps [SourceScan.Cache] of a project,
+// by the absolute path of its directory.
+func SourceCache(stateDir, project string) string {
+	sum := sha256.Sum256([]byte(project))
+	return filepath.Join(stateDir, sourcesName, hex.EncodeToString(sum[:8])+".json")
 }
 
 // KeyDecision is what a run with [Reuse] records of a job, as <run>/keys/<job>.json.

@@ -50,6 +50,8 @@ const (
 	logSuffix   = ".log"
 	// logMark follows a job's id in the names of its further logs; it is in no id.
 	logMark = "@"
+	// attemptMark follows it in the names of what an attempt left that was not the last.
+	attemptMark = logMark + "attempt-"
 	// serviceMark begins what follows it in the names of services' logs.
 	serviceMark = logMark + "service-"
 
@@ -131,7 +133,7 @@ func (r *RunDir) LogPath(id string) string { return filepath.Join(r.Dir, logsNam
 
 // attemptLogName is the log of an attempt that was not a job's last.
 func attemptLogName(id string, attempt int) string {
-	return fmt.Sprintf("%s%sattempt-%d%s", id, logMark, attempt, logSuffix)
+	return fmt.Sprintf("%s%s%d%s", id, attemptMark, attempt, logSuffix)
 }
 
 // serviceLogName is the log of a job's service by its first name.
