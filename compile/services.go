@@ -46,6 +46,8 @@ func (l *lowering) checkHosts(j *pipeline.Job, services []plan.Service) {
 		image := s.Name.Value
 		if s.Name.Template {
 			image = ""
+		} else if _, err := l.images.normalise(image); err != nil {
+			continue // which has been reported
 		}
 		names, lost := hosts.Claim(image, s.Alias)
 		for _, host := range names {
