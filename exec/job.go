@@ -208,35 +208,11 @@ func (w *worker) prepare() error {
 // perform runs a job that was launched. An error is a system failure; what the
 // job itself does wrong goes into res.
 func (w *worker) perform(l launch, res *JobResult, setupErr error) (err error) {
-	disk := io.Discard
-	if w.r.RunDir != nil {
-		if w.attempt > 1 {
-			if err := w.r.RunDir.setAside(w.id, w.attempt-1); err != nil {
-				return err
-			}
-		}
-		res.Log = w.r.RunDir.LogPath(w.id)
-		file, openErr := createTimed(res.Log, w.r.Now)
-		if openErr != nil {
-			return openErr
-		}
-		defer func() { err = errors.Join(err, file.Close()) }()
-		disk = file
-	}
-	if w.cover, err = newCoverage(w.job.Coverage); err != nil {
+	closeLog, err := w.openLog(res)
+	if err != nil {
 		return err
 	}
-	w.log = newJobLog(disk, w.r.Secrets.Masker(), w.r.LogLimit, w.output, w.note)
-	defer func() {
-		tail, logErr := w.log.Close()
-		res.Coverage = w.cover.result()
-		if logErr != nil {
-			err = errors.Join(err, fmt.Errorf("the log is not whole: %w", logErr))
-		}
-		if res.Status != StatusSuccess || err != nil {
-			res.Tail = tail
-		}
-	}()
+	defer func() { err = closeLog(err) }()
 	if l.err != nil {
 		return l.err
 	}
@@ -280,6 +256,46 @@ func (w *worker) perform(l launch, res *JobResult, setupErr error) (err error) {
 	return err
 }
 
+// openLog opens the job's log. finish ends it with what the job ended with: it
+// completes res by what was seen in the output, and adds its own error.
+func (w *worker) openLog(res *JobResult) (finish func(error) error, err error) {
+	var file io.WriteCloser
+	disk := io.Discard
+	if w.r.RunDir != nil {
+		if w.attempt > 1 {
+			if err := w.r.RunDir.setAside(w.id, w.attempt-1); err != nil {
+				return nil, err
+			}
+		}
+		res.Log = w.r.RunDir.LogPath(w.id)
+		if file, err = createTimed(res.Log, w.r.Now); err != nil {
+			return nil, err
+		}
+		disk = file
+	}
+	if w.cover, err = newCoverage(w.job.Coverage); err != nil {
+		if file != nil {
+			err = errors.Join(err, file.Close())
+		}
+		return nil, err
+	}
+	w.log = newJobLog(disk, w.r.Secrets.Masker(), w.r.LogLimit, w.output, w.note)
+	return func(err error) error {
+		tail, logErr := w.log.Close()
+		res.Coverage = w.cover.result()
+		if logErr != nil {
+			err = errors.Join(err, fmt.Errorf("the log is not whole: %w", logErr))
+		}
+		if res.Status != StatusSuccess || err != nil {
+			res.Tail = tail
+		}
+		if file != nil {
+			err = errors.Join(err, file.Close())
+		}
+		return err
+	}, nil
+}
+
 func (w *worker) noteInputs(from []string) {
 	switch n := len(from); {
 	case n > 5:
@@ -287,109 +303,6 @@ func (w *worker) noteInputs(from []string) {
 	case n > 0:
 		w.log.Note(false, "artifacts from %s", joinQuoted(from))
 	}
-}
-
-// errTimeout is the cause of the end of a job that took too long, and
-// errScriptTimeout of a script with a limit of its own.
-var (
-	errTimeout       = errors.New("timed out")
-	errScriptTimeout = errors.New("the script timed out")
-)
-
-// runScript runs the job's script within its time limit.
-func (w *worker) runScript(l launch, res *JobResult) {
-	if w.ctx.Err() != nil {
-		w.judge(res, 0, context.Cause(w.ctx))
-		return
-	}
-	seconds, cause := w.job.Timeout, errTimeout
-	if w.job.ScriptTimeout > 0 { // which is shorter
-		seconds, cause = w.job.ScriptTimeout, errScriptTimeout
-	}
-	ctx, cancel := context.WithTimeoutCause(w.ctx, time.Duration(seconds)*time.Second, cause)
-	defer cancel()
-	progress := w.follow(w.job.Script)
-	code, err := w.box.Run(ctx, w.program("script", w.job.Script, l, "running"), io.MultiWriter(progress, w.log))
-	w.log.Settle()
-	w.judge(res, code, err)
-	res.blame(progress.command())
-}
-
-func (w *worker) program(name string, s plan.Script, l launch, status string) Program {
-	p := Program{
-		Name:  name,
-		Body:  w.r.scripts[s.Path],
-		Shell: s.Shell,
-		Env: []string{
-			"CI_JOB_STARTED_AT=" + l.at.UTC().Format(time.RFC3339),
-			"CI_JOB_STATUS=" + status,
-		},
-		Grace: w.r.Grace,
-		Kill:  w.r.Kill,
-	}
-	if w.exports != "" {
-		p.Env = append(p.Env, dotenvName+"="+w.exports)
-	}
-	return p
-}
-
-// collect takes the job's artifacts, if its outcome is one they are kept for.
-func (w *worker) collect(res *JobResult) error {
-	a := w.job.Artifacts
-	if a == nil || w.r.RunDir == nil {
-		return nil
-	}
-	if err := w.collectReports(res); err != nil {
-		return err
-	}
-	if !a.Archived() || !keepArtifacts(a.When, res.Status) {
-		return nil
-	}
-	if w.r.hard.Err() != nil {
-		if res.Status == StatusSuccess { // which would promise that they are there
-			res.Status, res.Class, res.Error = StatusCanceled, ClassCanceled, "killed before its artifacts were collected"
-		}
-		return nil
-	}
-	paths, err := expandAll(a.Paths, w.vars)
-	if err != nil {
-		return fmt.Errorf("artifacts: %w", err)
-	}
-	exclude, err := expandAll(a.Exclude, w.vars)
-	if err != nil {
-		return fmt.Errorf("artifacts: %w", err)
-	}
-	m, err := w.ws.Collect(workspace.Patterns{Paths: paths, Exclude: exclude, Untracked: a.Untracked}, w.r.RunDir.ArtifactsDir(w.id))
-	if err != nil {
-		return fmt.Errorf("artifacts: %w", err)
-	}
-	for _, warning := range m.Warnings {
-		w.log.Note(true, "artifacts: %s", warning)
-	}
-	for _, f := range m.Files {
-		if f.Type != "dir" {
-			res.Artifacts++
-		}
-	}
-	res.ArtifactBytes = m.Size
-	if a.ExpireIn > 0 {
-		res.ArtifactsExpire = w.r.Now().UTC().Add(time.Duration(a.ExpireIn) * time.Second).Round(0)
-	}
-	if w.left.artifacts = len(m.Files) > 0; w.left.artifacts {
-		w.log.Note(false, "saved %d artifact(s), %s", res.Artifacts, ByteSize(m.Size))
-	}
-	return nil
-}
-
-// keepArtifacts is artifacts:when; of a canceled job only `always` keeps them.
-func keepArtifacts(when string, status Status) bool {
-	switch when {
-	case "always":
-		return true
-	case "on_failure":
-		return status == StatusFailed
-	}
-	return status == StatusSuccess
 }
 
 // cleanup removes everything of the job, however far it came.

@@ -130,35 +130,12 @@ type run struct {
 // [*SecretsError]. An error
 // beside a result says that the run could not be recorded.
 func (e *Executor) Run(ctx context.Context, p *plan.Plan, scripts func(plan.Script) ([]byte, error)) (*Result, error) {
-	r := &run{Executor: e.withDefaults(), plan: p, started: e.Now(), messages: make(chan message), dotenv: map[int][]variable{}}
-	if err := CheckPolicy(p, e.Granted); err != nil {
-		return nil, err
-	}
-	if _, dry := r.Runtime.(DryRun); !dry {
-		if err := r.Secrets.Check(p); err != nil {
-			return nil, err
-		}
-	}
-	var err error
-	if e.Resume != nil {
-		p = e.Resume.resumed(p)
-		r.plan = p
-	}
-	if r.sched, err = NewSchedule(p, e.played(p)...); err != nil {
+	r, err := e.newRun(p)
+	if err != nil {
 		return nil, err
 	}
 	if err := r.readScripts(scripts); err != nil {
 		return nil, err
-	}
-	r.workers = make([]*worker, len(p.Jobs))
-	r.results = make([]JobResult, len(p.Jobs))
-	r.attempts = make([][]Attempt, len(p.Jobs))
-	r.again, r.broken = map[int]leftover{}, map[int]error{}
-	r.groups, r.groupOf = map[string]*group{}, map[int]*group{}
-	r.timer = time.NewTimer(time.Hour)
-	defer r.timer.Stop()
-	for i := range p.Jobs {
-		r.results[i] = JobResult{Name: p.Jobs[i].Name, Stage: p.Jobs[i].Stage}
 	}
 	if err := r.adoptAll(); err != nil {
 		return nil, err
@@ -168,6 +145,8 @@ func (e *Executor) Run(ctx context.Context, p *plan.Plan, scripts func(plan.Scri
 			return nil, fmt.Errorf("the keys of earlier jobs: %w", err)
 		}
 	}
+	r.timer = time.NewTimer(time.Hour)
+	defer r.timer.Stop()
 	if r.Observer != nil {
 		r.observer = newPump(func(events []Event) {
 			for _, e := range events {
@@ -196,6 +175,34 @@ func (e *Executor) Run(ctx context.Context, p *plan.Plan, scripts func(plan.Scri
 		r.observer.close(r.Kill)
 	}
 	return &r.result, r.Secrets.hideError(r.err)
+}
+
+// newRun makes the state of a run of a plan, unless policy or a missing secret
+// forbids it.
+func (e *Executor) newRun(p *plan.Plan) (*run, error) {
+	if err := CheckPolicy(p, e.Granted); err != nil {
+		return nil, err
+	}
+	if _, dry := e.Runtime.(DryRun); !dry {
+		if err := e.Secrets.Check(p); err != nil {
+			return nil, err
+		}
+	}
+	if e.Resume != nil {
+		p = e.Resume.resumed(p)
+	}
+	r := &run{
+		Executor: e.withDefaults(), plan: p, started: e.Now(), messages: make(chan message),
+		workers: make([]*worker, len(p.Jobs)), results: make([]JobResult, len(p.Jobs)), attempts: make([][]Attempt, len(p.Jobs)),
+		dotenv: map[int][]variable{}, again: map[int]leftover{}, broken: map[int]error{},
+		groups: map[string]*group{}, groupOf: map[int]*group{},
+	}
+	for i := range p.Jobs {
+		r.results[i] = JobResult{Name: p.Jobs[i].Name, Stage: p.Jobs[i].Stage}
+	}
+	var err error
+	r.sched, err = NewSchedule(p, e.played(p)...)
+	return r, err
 }
 
 func (e *Executor) withDefaults() Executor {
