@@ -171,6 +171,21 @@ func (e *expander) text(s string) plan.Text {
 	return b.result()
 }
 
+// kept expands a text that GitLab's server expands by itself, such as the name of a
+// resource group: what nobody defines stays as it is written (specification section
+// 18.4).
+func (e *expander) kept(s string) plan.Text {
+	var b textBuilder
+	scanReferences(s, true, b.literal, func(ref, written string) {
+		if t, ok := e.refer(ref); !ok {
+			b.literal(written)
+		} else if b.b.Len() <= maxValue {
+			b.text(t)
+		}
+	})
+	return b.result()
+}
+
 // undefined returns the first name that s refers to and nobody defines, "" if
 // all are defined.
 func (e *expander) undefined(s string) string {

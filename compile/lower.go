@@ -211,7 +211,7 @@ func (l *lowering) texts(out *plan.Job, j *pipeline.Job, predefined *plan.Variab
 // resourceGroup is nil for a job without one. One that is empty once its variables
 // are known is none, as on GitLab.
 func (l *lowering) resourceGroup(e *expander, j *pipeline.Job) *plan.Text {
-	if t := e.text(j.ResourceGroup.Value); t.Value != "" {
+	if t := e.kept(j.ResourceGroup.Value); t.Value != "" {
 		return &t
 	}
 	return nil

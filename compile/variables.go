@@ -241,8 +241,8 @@ func (l *lowering) shared(j *pipeline.Job) *variables {
 	return l.vars[key]
 }
 
-// workflowName expands workflow:name by what all jobs share; a variable known only
-// at run time stays as it is written.
+// workflowName expands workflow:name by what all jobs share. What nobody defines or
+// what is known only at run time stays as it is written (specification section 18.4).
 func (l *lowering) workflowName(name string) string {
 	shared := l.shared(&pipeline.Job{})
 	var b strings.Builder
@@ -251,10 +251,9 @@ func (l *lowering) workflowName(name string) string {
 		if !ok {
 			value, ok = l.env.predefined.Get(name)
 		}
-		switch {
-		case ok && !value.Template:
+		if ok && !value.Template {
 			b.WriteString(value.Value)
-		case ok, plan.RuntimeVariable(name):
+		} else {
 			b.WriteString(written)
 		}
 	})

@@ -38,6 +38,9 @@ func MatchAny(patterns, paths []string) bool {
 // Pattern is a compiled pattern.
 type Pattern struct {
 	re *regexp.Regexp // nil: the pattern is not valid and matches nothing
+	// prefix is the literal text that the pattern begins with: most patterns name a
+	// directory, and most paths are not in it.
+	prefix string
 }
 
 // Compile compiles a pattern. Whatever is no valid pattern matches nothing.
@@ -56,11 +59,17 @@ func Compile(pattern string) Pattern {
 	if err != nil {
 		return Pattern{}
 	}
-	return Pattern{re: re}
+	prefix := pattern
+	if special := strings.IndexAny(pattern, `*?[{\`); special >= 0 {
+		prefix = pattern[:special]
+	}
+	return Pattern{re: re, prefix: prefix}
 }
 
 // Match reports whether a whole path matches.
-func (p Pattern) Match(path string) bool { return p.re != nil && p.re.MatchString(path) }
+func (p Pattern) Match(path string) bool {
+	return p.re != nil && strings.HasPrefix(path, p.prefix) && p.re.MatchString(path)
+}
 
 // expandBraces returns the alternatives of {a,b}, which may be nested. A brace
 // without its partner stands for itself.
