@@ -38,7 +38,7 @@ var layering = map[string][]string{
 	"exec/containerd":        {"exec", "exec/containerd/server", "exec/network", "exec/userns", "exec/workspace", "plan"},
 	"exec/containerd/server": {},
 	"exec/doctor":            {"exec", "exec/containerd", "exec/network", "exec/userns", "exec/workspace"},
-	"cmd/schema":             {"compile/lint", "exec", "plan"},
+	"cmd/schema":             {"compile/lint", "compile/pipeline", "exec", "plan"},
 	"exec/report":            {"exec", "plan"},
 	"cmd/vendoring":          {"compile/resolve"},
 	"cmd":                    {"cmd/vendoring", "compile", "compile/explain", "compile/lint", "compile/resolve", "compile/syntax", "exec", "exec/cachestore", "exec/containerd", "exec/doctor", "exec/mask", "exec/report", "exec/userns", "exec/workspace", "plan", "plan/draw", "cmd/schema"},

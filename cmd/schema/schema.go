@@ -1,5 +1,6 @@
 // Package schema describes what cic writes for other programs, plans, events and
-// what lint finds, as JSON Schema (draft 2020-12), made from the Go types themselves.
+// what lint finds, and the pipelines that it reads, as JSON Schema (draft 2020-12):
+// made from the Go types themselves, and from the compiler's tables of keywords.
 //
 // A schema describes the form. What a plan must hold beyond that, such as that
 // needs name jobs, is for [plan.Plan.Validate].
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/cic-ci/cic/compile/lint"
+	"github.com/cic-ci/cic/compile/pipeline"
 	"github.com/cic-ci/cic/exec"
 	"github.com/cic-ci/cic/plan"
 )
@@ -45,6 +47,15 @@ func Events() ([]byte, error) {
 // Lint is the schema of what cic lint --format json writes.
 func Lint() ([]byte, error) {
 	s, err := document[lint.Report]("What cic lint found, format "+lint.FormatVersion, nil)
+	if err != nil {
+		return nil, err
+	}
+	return encode(s)
+}
+
+// Pipeline is the schema of a pipeline file, for editors.
+func Pipeline() ([]byte, error) {
+	s, err := pipeline.Schema()
 	if err != nil {
 		return nil, err
 	}
