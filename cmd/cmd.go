@@ -112,7 +112,7 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 		// A value may hold a comma: that of --var, and a job's name.
 		DisableSliceFlagSeparator: true,
 		Commands: []*cli.Command{
-			compileCommand(), lintCommand(), execCommand(), runCommand(), showCommand(), diffCommand(), graphCommand(),
+			compileCommand(), lintCommand(), execCommand(), runCommand(), showCommand(), diffCommand(), graphCommand(), bundleCommand(),
 			explainCommand(), explainKeyCommand(), runsCommand(), logsCommand(), artifactsCommand(), shellCommand(), schemaCommand(), imageCommand(), vendorCommand(), gcCommand(), doctorCommand(), versionCommand(),
 		},
 		Action:         unknownCommand,

@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/cic-ci/cic/compile/syntax"
+	"github.com/cic-ci/cic/exec/bundle"
 	"github.com/cic-ci/cic/plan"
 )
 
@@ -67,7 +68,11 @@ func readPlan(c *cli.Context, path string) (*plan.Dir, error) {
 	if path == "" {
 		return nil, usage("the name of the PLAN is empty")
 	}
-	d, err := plan.ReadDir(path)
+	read := plan.ReadDir
+	if bundle.Is(path) {
+		read = readBundle
+	}
+	d, err := read(path)
 	if err != nil {
 		return nil, planError(err)
 	}

@@ -33,15 +33,16 @@ var layering = map[string][]string{
 	"exec/cachestore":  {"exec/workspace"}, // which removes what hostile jobs have made
 	"exec/mask":        {"plan/credential"},
 	"exec":             {"exec/cachestore", "exec/mask", "exec/workspace", "plan"},
+	"exec/bundle":      {"plan"},
 	"exec/network":     {},
 	// The sweep unmounts what a dead run left.
-	"exec/containerd":        {"exec", "exec/containerd/server", "exec/network", "exec/userns", "exec/workspace", "plan"},
+	"exec/containerd":        {"exec", "exec/bundle", "exec/containerd/server", "exec/network", "exec/userns", "exec/workspace", "plan"},
 	"exec/containerd/server": {},
 	"exec/doctor":            {"exec", "exec/containerd", "exec/network", "exec/userns", "exec/workspace"},
 	"cmd/schema":             {"compile/lint", "compile/pipeline", "exec", "plan"},
 	"exec/report":            {"exec", "plan"},
 	"cmd/vendoring":          {"compile/resolve"},
-	"cmd":                    {"cmd/vendoring", "compile", "compile/explain", "compile/lint", "compile/resolve", "compile/syntax", "exec", "exec/cachestore", "exec/containerd", "exec/doctor", "exec/mask", "exec/report", "exec/userns", "exec/workspace", "plan", "plan/draw", "cmd/schema"},
+	"cmd":                    {"cmd/vendoring", "compile", "compile/explain", "compile/lint", "compile/resolve", "compile/syntax", "exec", "exec/bundle", "exec/cachestore", "exec/containerd", "exec/doctor", "exec/mask", "exec/report", "exec/userns", "exec/workspace", "plan", "plan/draw", "cmd/schema"},
 	"cmd/cic":                {"cmd"},
 	"golden":                 {},
 	"golden/bench":           {"compile", "compile/syntax", "exec", "exec/cachestore", "exec/containerd", "exec/workspace", "plan"},

@@ -19,7 +19,7 @@ const (
 	mapFile  = "plan.map.json"
 )
 
-// Dir is a plan read from its directory.
+// Dir is a plan read from its directory, or from files in memory.
 type Dir struct {
 	Plan *Plan
 	// Map is nil where there is none, or where it cannot be read (see Warnings):
@@ -28,6 +28,8 @@ type Dir struct {
 	Warnings []string
 
 	path string
+	// files are those of a plan that is in memory, by path; nil for a directory.
+	files map[string][]byte
 }
 
 // IntegrityError says that a script is not the one that the plan was made with.
@@ -78,6 +80,25 @@ func ReadDir(path string) (*Dir, error) {
 	return d, nil
 }
 
+// ReadFiles reads a plan whose files are in memory, by path; name is for errors.
+func ReadFiles(name string, files map[string][]byte) (*Dir, error) {
+	data, ok := files[planFile]
+	if !ok {
+		return nil, fmt.Errorf("%s: it holds no %s", name, planFile)
+	}
+	d := &Dir{path: name, files: files}
+	var err error
+	if d.Plan, d.Warnings, err = Decode(data); err != nil {
+		return nil, inFile(name, err)
+	}
+	if data, ok := files[mapFile]; ok {
+		if err := d.decodeMap(name, data); err != nil {
+			d.Warnings = append(d.Warnings, err.Error())
+		}
+	}
+	return d, nil
+}
+
 func (d *Dir) readMap() error {
 	file := filepath.Join(d.path, mapFile)
 	data, err := readLimited(file, MaxPlanSize)
@@ -87,11 +108,15 @@ func (d *Dir) readMap() error {
 	if err != nil {
 		return err
 	}
-	var warnings []string
-	if d.Map, warnings, err = DecodeMap(data); err != nil {
+	return d.decodeMap(file, data)
+}
+
+func (d *Dir) decodeMap(file string, data []byte) error {
+	m, warnings, err := DecodeMap(data)
+	if err != nil {
 		return inFile(file, err)
 	}
-	d.Warnings = append(d.Warnings, warnings...)
+	d.Map, d.Warnings = m, append(d.Warnings, warnings...)
 	return nil
 }
 
@@ -172,6 +197,16 @@ func (d *Dir) ScriptAt(path string) ([]byte, error) {
 // readScript reads jobs/name. No component below the plan's directory may be a
 // symbolic link: each is looked at, opened, and compared with what was opened.
 func (d *Dir) readScript(name string) ([]byte, error) {
+	if d.files != nil {
+		data, ok := d.files[jobsDir+"/"+name]
+		switch {
+		case !ok:
+			return nil, errors.New("the file is missing")
+		case len(data) > MaxScriptSize:
+			return nil, fmt.Errorf("larger than %d MiB", MaxScriptSize>>20)
+		}
+		return data, nil
+	}
 	root, err := os.OpenRoot(d.path)
 	if err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
 	"os"
@@ -350,5 +351,40 @@ func TestReadDirBadMap(t *testing.T) {
 	d, err := ReadDir(dir)
 	if err != nil || d.Map != nil || len(d.Warnings) != 1 || !strings.Contains(d.Warnings[0], "plan.map.json:1:1: not a plan") {
 		t.Errorf("%v %+v", err, d)
+	}
+}
+
+// TestReadFiles: a plan in memory is held to the same rules as one in a directory.
+func TestReadFiles(t *testing.T) {
+	p := full(t)
+	data, err := Encode(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := scriptsOf(p)
+	files[planFile], files[mapFile] = data, []byte("no map")
+	d, err := ReadFiles("name", files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(d.Warnings) != 1 || d.Map != nil {
+		t.Errorf("a map that cannot be read: %v", d.Warnings)
+	}
+	s := p.Jobs[0].Script
+	if text, err := d.Script(s); err != nil || !bytes.Equal(text, files[s.Path]) {
+		t.Errorf("%q, %v", text, err)
+	}
+	var integrity *IntegrityError
+	files[s.Path] = []byte("changed")
+	if _, err := d.Script(s); !errors.As(err, &integrity) {
+		t.Errorf("a changed script: %v", err)
+	}
+	delete(files, s.Path)
+	if _, err := d.Script(s); !errors.As(err, &integrity) || integrity.Got != "" {
+		t.Errorf("a missing script: %v", err)
+	}
+	delete(files, planFile)
+	if _, err := ReadFiles("name", files); err == nil {
+		t.Error("no plan is read")
 	}
 }

@@ -3,6 +3,7 @@ package containerd
 import (
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/distribution/reference"
@@ -30,9 +31,15 @@ type Mapping struct {
 	// (directory or archive), of a docker save archive, of a root file system. It is
 	// empty for the host image.
 	Target string
+	// Digest selects one of several images of an OCI layout: sha256: and the digest
+	// of its manifest. It is empty where there is but one.
+	Digest string
 }
 
-// ParseMapping reads PATTERN=TARGET. TARGET is host, oci:PATH,
+// layoutDigest is what may follow the path of an OCI layout.
+var layoutDigest = regexp.MustCompile(`@(sha256:[0-9a-f]{64})$`)
+
+// ParseMapping reads PATTERN=TARGET. TARGET is host, oci:PATH or oci:PATH@DIGEST,
 // docker-archive:FILE, rootfs:DIR, or else an image reference (an image that is
 // named like one of these words can be written with its registry). Relative
 // paths are resolved against the working directory.
@@ -61,6 +68,9 @@ func ParseMapping(s string) (Mapping, error) {
 			return Mapping{}, fmt.Errorf("image mapping %q: %s: needs a path", s, kind)
 		}
 		m.Kind = kind
+		if at := layoutDigest.FindStringSubmatch(path); at != nil && kind == TargetOCI {
+			m.Digest, path = at[1], strings.TrimSuffix(path, at[0])
+		}
 		if m.Target, err = filepath.Abs(path); err != nil {
 			return Mapping{}, fmt.Errorf("image mapping %q: %w", s, err)
 		}

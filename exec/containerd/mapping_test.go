@@ -14,18 +14,21 @@ func TestParseMapping(t *testing.T) {
 		}
 		return p
 	}
+	digest := strings.Repeat("0a", 32)
 	for _, test := range []struct {
 		in   string
 		want Mapping
 		err  string
 	}{
-		{in: "alpine=host", want: Mapping{"docker.io/library/alpine:latest", TargetHost, ""}},
-		{in: "*=host", want: Mapping{"*", TargetHost, ""}},
-		{in: "python:3.11=python:3.12-slim", want: Mapping{"docker.io/library/python:3.11", TargetReference, "docker.io/library/python:3.12-slim"}},
-		{in: "a=docker.io/library/host", want: Mapping{"docker.io/library/a:latest", TargetReference, "docker.io/library/host:latest"}},
-		{in: "a/b=oci:some dir", want: Mapping{"docker.io/a/b:latest", TargetOCI, abs("some dir")}},
-		{in: "a=docker-archive:x=y.tar", want: Mapping{"docker.io/library/a:latest", TargetDockerArchive, abs("x=y.tar")}},
-		{in: "reg.example:5000/a:*=rootfs:.", want: Mapping{"reg.example:5000/a:*", TargetRootfs, abs(".")}},
+		{in: "alpine=host", want: Mapping{Pattern: "docker.io/library/alpine:latest", Kind: TargetHost}},
+		{in: "*=host", want: Mapping{Pattern: "*", Kind: TargetHost}},
+		{in: "python:3.11=python:3.12-slim", want: Mapping{Pattern: "docker.io/library/python:3.11", Kind: TargetReference, Target: "docker.io/library/python:3.12-slim"}},
+		{in: "a=docker.io/library/host", want: Mapping{Pattern: "docker.io/library/a:latest", Kind: TargetReference, Target: "docker.io/library/host:latest"}},
+		{in: "a/b=oci:some dir", want: Mapping{Pattern: "docker.io/a/b:latest", Kind: TargetOCI, Target: abs("some dir")}},
+		{in: "a=oci:x.tar@sha256:" + digest, want: Mapping{Pattern: "docker.io/library/a:latest", Kind: TargetOCI, Target: abs("x.tar"), Digest: "sha256:" + digest}},
+		{in: "a=oci:x.tar@sha256:0", want: Mapping{Pattern: "docker.io/library/a:latest", Kind: TargetOCI, Target: abs("x.tar@sha256:0")}},
+		{in: "a=docker-archive:x=y.tar", want: Mapping{Pattern: "docker.io/library/a:latest", Kind: TargetDockerArchive, Target: abs("x=y.tar")}},
+		{in: "reg.example:5000/a:*=rootfs:.", want: Mapping{Pattern: "reg.example:5000/a:*", Kind: TargetRootfs, Target: abs(".")}},
 		{in: "alpine", err: "PATTERN=TARGET"},
 		{in: "=host", err: "PATTERN=TARGET"},
 		{in: "alpine=", err: "PATTERN=TARGET"},

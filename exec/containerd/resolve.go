@@ -126,31 +126,45 @@ func (r *Runtime) loadImage(ctx context.Context, name string, policies []string)
 	if err != nil {
 		return nil, systemError("", err)
 	}
-	source := name
-	for _, m := range r.cfg.Images {
-		if !m.Matches(name) {
-			continue
-		}
-		switch m.Kind {
-		case TargetHost:
-			return r.hostImage(name)
-		case TargetRootfs:
-			return rootfsImage(name, m.Target)
-		case TargetOCI, TargetDockerArchive:
-			if source, err = r.importMapped(ctx, m); err != nil {
-				return nil, &exec.Error{Class: exec.ClassImagePull, Help: "the image mapping leads to " + string(m.Kind) + ":" + m.Target, Err: err}
-			}
-			policies = []string{"never"}
-		case TargetReference:
-			source = m.Target
-		}
-		break
+	m := r.mapping(name)
+	switch m.Kind {
+	case TargetHost:
+		return r.hostImage(name)
+	case TargetRootfs:
+		return rootfsImage(name, m.Target)
 	}
-	stored, err := r.obtain(ctx, source, policies)
+	stored, err := r.obtainMapped(ctx, name, m, policies)
 	if err != nil {
 		return nil, err
 	}
 	return r.unpackedImage(ctx, name, stored)
+}
+
+// mapping is the first that is meant for an image, by its normalised reference; the
+// zero Mapping if there is none.
+func (r *Runtime) mapping(name string) Mapping {
+	for _, m := range r.cfg.Images {
+		if m.Matches(name) {
+			return m
+		}
+	}
+	return Mapping{}
+}
+
+// obtainMapped gets the image that an image is mapped to, or itself. m leads to an
+// image or nowhere.
+func (r *Runtime) obtainMapped(ctx context.Context, name string, m Mapping, policies []string) (client.Image, error) {
+	switch m.Kind {
+	case TargetOCI, TargetDockerArchive:
+		source, err := r.importMapped(ctx, m)
+		if err != nil {
+			return nil, &exec.Error{Class: exec.ClassImagePull, Help: "the image mapping leads to " + string(m.Kind) + ":" + m.Target, Err: err}
+		}
+		return r.obtain(ctx, source, []string{"never"})
+	case TargetReference:
+		name = m.Target
+	}
+	return r.obtain(ctx, name, policies)
 }
 
 // obtain gets an image from the store or its registry, as the pull policies say:

@@ -65,6 +65,9 @@ type Runtime struct {
 	leaseSince time.Time
 	leaseCount int
 
+	// importing is held while the archive of a mapping is read.
+	importing sync.Mutex
+
 	closeOnce sync.Once
 	closeErr  error
 }

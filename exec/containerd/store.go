@@ -109,8 +109,10 @@ func (r *Runtime) RemoveImage(ctx context.Context, ref string) error {
 // importMapped reads the image of a mapping into the store, unless it is there
 // unchanged, and returns its name.
 func (r *Runtime) importMapped(ctx context.Context, m Mapping) (string, error) {
-	sum := sha256.Sum256([]byte(string(m.Kind) + ":" + m.Target))
-	name := "cic.local/mapped:" + hex.EncodeToString(sum[:16])
+	// One at a time: jobs that start together often want images of one archive.
+	r.importing.Lock()
+	defer r.importing.Unlock()
+	name := mappedName(m)
 	source := m.Target
 	info, err := os.Stat(source)
 	if err == nil && info.IsDir() {
@@ -129,42 +131,101 @@ func (r *Runtime) importMapped(ctx context.Context, m Mapping) (string, error) {
 		return name, nil
 	}
 	r.cfg.Progress("Reading " + m.Target)
-	if _, err := r.importImages(ctx, m.Target, name, map[string]string{labelSource: label}); err != nil {
+	labels := map[string]string{labelSource: label}
+	if m.Digest == "" {
+		_, err = r.importImages(ctx, m.Target, name, labels)
+	} else {
+		err = r.importSelected(ctx, m, labels)
+	}
+	if err != nil {
 		return "", fmt.Errorf("%s: %w", m.Target, err)
 	}
 	return name, nil
 }
 
+// mappedName is what the image of a mapping is called in the store.
+func mappedName(m Mapping) string {
+	text := string(m.Kind) + ":" + m.Target
+	if m.Digest != "" {
+		text += "@" + m.Digest
+	}
+	sum := sha256.Sum256([]byte(text))
+	return "cic.local/mapped:" + hex.EncodeToString(sum[:16])
+}
+
+// importSelected reads a layout of several images. All of them are named, so that
+// the next need not be read again.
+func (r *Runtime) importSelected(ctx context.Context, m Mapping, labels map[string]string) error {
+	selected := false
+	err := r.readArchive(ctx, m.Target, func(ctx context.Context, index ocispec.Index) error {
+		for _, manifest := range index.Manifests {
+			other := m
+			other.Digest = manifest.Digest.String()
+			if manifest.ArtifactType != "" {
+				continue // the plan of a bundle
+			}
+			err := r.addImage(ctx, images.Image{Name: mappedName(other), Target: manifest, Labels: labels})
+			if other.Digest == m.Digest {
+				if selected = true; err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	if err == nil && !selected {
+		err = errors.New("it holds no image " + m.Digest)
+	}
+	return err
+}
+
 // importImages reads an archive or layout into the content store and names what it holds.
-func (r *Runtime) importImages(ctx context.Context, path, name string, labels map[string]string) (_ []string, err error) {
+func (r *Runtime) importImages(ctx context.Context, path, name string, labels map[string]string) ([]string, error) {
+	var names []string
+	err := r.readArchive(ctx, path, func(ctx context.Context, index ocispec.Index) error {
+		found, err := namedImages(index, name)
+		if err != nil {
+			return err
+		}
+		for _, image := range found {
+			image.Labels = labels
+			if err := r.addImage(ctx, image); err != nil {
+				return err
+			}
+			names = append(names, image.Name)
+		}
+		return nil
+	})
+	return names, err
+}
+
+// readArchive reads an archive or layout into the content store, where a lease keeps
+// it until use has returned.
+func (r *Runtime) readArchive(ctx context.Context, path string, use func(context.Context, ocispec.Index) error) (err error) {
 	ctx, done, err := r.client.WithLease(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer func() { err = errors.Join(err, done(context.WithoutCancel(ctx))) }()
 	reader, err := openArchive(path)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer func() { err = errors.Join(err, reader.Close()) }()
 	store := r.client.ContentStore()
-	index, err := archive.ImportIndex(ctx, store, reader)
+	desc, err := archive.ImportIndex(ctx, store, reader)
 	if err != nil {
-		return nil, fmt.Errorf("not an image archive or OCI layout: %w", err)
+		return fmt.Errorf("not an image archive or OCI layout: %w", err)
 	}
-	found, err := namedImages(ctx, store, index, name)
+	data, err := content.ReadBlob(ctx, store, desc)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var names []string
-	for _, image := range found {
-		image.Labels = labels
-		if err := r.addImage(ctx, image); err != nil {
-			return nil, err
-		}
-		names = append(names, image.Name)
+	var index ocispec.Index
+	if err := json.Unmarshal(data, &index); err != nil {
+		return fmt.Errorf("index.json: %w", err)
 	}
-	return names, nil
+	return use(ctx, index)
 }
 
 // addImage puts an image, whose content is there, into the store.
@@ -193,17 +254,12 @@ func (r *Runtime) addImage(ctx context.Context, image images.Image) error {
 
 // namedImages lists the images of an index: the one that it holds under name, or
 // all under their own names.
-func namedImages(ctx context.Context, store content.Store, desc ocispec.Descriptor, name string) ([]images.Image, error) {
-	data, err := content.ReadBlob(ctx, store, desc)
-	if err != nil {
-		return nil, err
-	}
-	var index ocispec.Index
-	if err := json.Unmarshal(data, &index); err != nil {
-		return nil, fmt.Errorf("index.json: %w", err)
-	}
+func namedImages(index ocispec.Index, name string) ([]images.Image, error) {
 	var found []images.Image
 	for _, manifest := range index.Manifests {
+		if manifest.ArtifactType != "" {
+			continue // the plan of a bundle
+		}
 		own := manifest.Annotations[images.AnnotationImageName]
 		if own == "" {
 			own = manifest.Annotations[ocispec.AnnotationRefName]
@@ -219,10 +275,11 @@ func namedImages(ctx context.Context, store content.Store, desc ocispec.Descript
 			// An OCI layout may have a bare tag here, which says not what image it is of.
 			return nil, errors.New("the image in it has no name; give it one with --name")
 		}
-		if own, err = normalise(own); err != nil {
+		full, err := normalise(own)
+		if err != nil {
 			return nil, err
 		}
-		found = append(found, images.Image{Name: own, Target: manifest})
+		found = append(found, images.Image{Name: full, Target: manifest})
 	}
 	if len(found) == 0 {
 		return nil, errors.New("it holds no image")

@@ -5,8 +5,10 @@ package containerd
 import (
 	"context"
 	"errors"
+	"io"
 
 	"github.com/cic-ci/cic/exec"
+	"github.com/cic-ci/cic/exec/bundle"
 )
 
 var errNotLinux = &exec.Error{
@@ -47,6 +49,11 @@ func (*Runtime) Sweep(context.Context, []string) error { return errNotLinux }
 // LoadImage returns an error.
 func (*Runtime) LoadImage(context.Context, string, string) ([]string, error) {
 	return nil, errNotLinux
+}
+
+// Bundle returns an error.
+func (*Runtime) Bundle(context.Context, io.Writer, []bundle.File, []ImageRequest) error {
+	return errNotLinux
 }
 
 // ListImages returns an error.
