@@ -27,6 +27,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/cic-ci/cic/exec"
+	"github.com/cic-ci/cic/exec/bundle"
 )
 
 // labelSource is what an image that was read for a mapping was read from, so
@@ -161,8 +162,8 @@ func (r *Runtime) importSelected(ctx context.Context, m Mapping, labels map[stri
 		for _, manifest := range index.Manifests {
 			other := m
 			other.Digest = manifest.Digest.String()
-			if manifest.ArtifactType != "" {
-				continue // the plan of a bundle
+			if manifest.ArtifactType == bundle.PlanType {
+				continue
 			}
 			err := r.addImage(ctx, images.Image{Name: mappedName(other), Target: manifest, Labels: labels})
 			if other.Digest == m.Digest {
@@ -257,8 +258,8 @@ func (r *Runtime) addImage(ctx context.Context, image images.Image) error {
 func namedImages(index ocispec.Index, name string) ([]images.Image, error) {
 	var found []images.Image
 	for _, manifest := range index.Manifests {
-		if manifest.ArtifactType != "" {
-			continue // the plan of a bundle
+		if manifest.ArtifactType == bundle.PlanType {
+			continue
 		}
 		own := manifest.Annotations[images.AnnotationImageName]
 		if own == "" {
