@@ -113,7 +113,7 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 		DisableSliceFlagSeparator: true,
 		Commands: []*cli.Command{
 			compileCommand(), lintCommand(), execCommand(), runCommand(), showCommand(), diffCommand(), graphCommand(), bundleCommand(),
-			explainCommand(), explainKeyCommand(), runsCommand(), logsCommand(), artifactsCommand(), shellCommand(), schemaCommand(), imageCommand(), vendorCommand(), gcCommand(), doctorCommand(), versionCommand(),
+			explainCommand(), explainKeyCommand(), runsCommand(), logsCommand(), artifactsCommand(), shellCommand(), schemaCommand(), imageCommand(), vendorCommand(), gcCommand(), doctorCommand(), completionCommand(), versionCommand(),
 		},
 		Action:         unknownCommand,
 		OnUsageError:   usageError,
