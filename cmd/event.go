@@ -13,7 +13,7 @@ import (
 // eventFlags say what the pipeline is for.
 func eventFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "event", Value: "push", Usage: "what starts the pipeline: `push`, tag, merge_request, schedule, web, trigger, api, pipeline, parent_pipeline or another of GitLab's sources"},
+		&cli.StringFlag{Name: "event", Value: "push", Usage: "the `EVENT` that starts the pipeline: push, tag, merge_request, schedule, web, trigger, api, pipeline, parent_pipeline or another of GitLab's sources"},
 		&cli.StringFlag{Name: "ref", Usage: "compile for this `BRANCH` instead of the one that is checked out"},
 		&cli.StringFlag{Name: "tag", Usage: "compile for this `TAG`"},
 		&cli.StringFlag{Name: "target-branch", Usage: "the `BRANCH` that a merge request is to be merged into (default: the project's default branch)"},

@@ -18,7 +18,8 @@ func showCommand() *cli.Command {
 		Name:      "show",
 		Usage:     "print a plan for a person",
 		ArgsUsage: "PLAN [JOB]",
-		Description: "PLAN is a plan.json or the directory that holds it. With JOB, that job whole.\n\n" +
+		Description: "PLAN is a plan.json or the directory that holds it. With JOB, that job whole, and by which\n" +
+			"rules it is in the plan or left out.\n\n" +
 			"Example:\n   cic show plan\n   cic show plan unit-tests",
 		Action: func(c *cli.Context) error {
 			if n := c.Args().Len(); n < 1 || n > 2 {
