@@ -233,8 +233,8 @@ func (l *loader) glob(pattern string) (names []string, err error) {
 			return err
 		case d.IsDir() && d.Name() == ".git":
 			return fs.SkipDir
-		case d.Type().IsRegular() && re.MatchString(name):
-			names = append(names, name)
+		case (d.Type().IsRegular() || d.Type() == fs.ModeSymlink) && re.MatchString(name):
+			names = append(names, name) // a link is followed within the project, as one that is named is
 		}
 		return nil
 	})
