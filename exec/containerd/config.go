@@ -41,9 +41,9 @@ type Config struct {
 	Images []Mapping
 	// Keychain has the credentials of registries; nil means those of Docker.
 	Keychain authn.Keychain
-	// PlainHTTP says of a registry ("host" or "host:port") that it speaks HTTP; nil
-	// means that loopback addresses do.
-	PlainHTTP func(host string) bool
+	// CertDirs hold, for a registry each, a directory with its hosts.toml or its
+	// certificates; nil means those of containerd and Docker in /etc.
+	CertDirs []string
 	// Network is what jobs see: "bridge" (the default when empty), a network of their
 	// own from which they reach what the machine reaches; "none", their own loopback
 	// and their services; "host", the machine's own network.

@@ -16,13 +16,10 @@ import (
 	"time"
 
 	"github.com/containerd/containerd/v2/client"
-	"github.com/containerd/containerd/v2/core/remotes"
 	"github.com/containerd/containerd/v2/core/remotes/docker"
 	remoteserrors "github.com/containerd/containerd/v2/core/remotes/errors"
 	"github.com/containerd/errdefs"
 	"github.com/distribution/reference"
-	"github.com/google/go-containerregistry/pkg/authn"
-	"github.com/google/go-containerregistry/pkg/name"
 	"golang.org/x/sys/unix"
 
 	"github.com/cic-ci/cic/exec"
@@ -47,7 +44,7 @@ func (r *Runtime) pull(ctx context.Context, ref string) (client.Image, error) {
 	pause := pullBackoff
 	for attempt := 1; ; attempt++ {
 		stored, err := r.client.Pull(ctx, ref,
-			client.WithResolver(r.resolver()),
+			client.WithResolver(r.resolver(ctx)),
 			client.WithPullUnpack,
 			client.WithPullSnapshotter(r.snapshotter))
 		if err == nil {
@@ -67,65 +64,6 @@ func (r *Runtime) pull(ctx context.Context, ref string) (client.Image, error) {
 		}
 		pause *= 2
 	}
-}
-
-// resolver speaks to registries. It is made anew for each attempt: it remembers
-// authorisations, also those that failed.
-func (r *Runtime) resolver() remotes.Resolver {
-	httpClient := &http.Client{Transport: stallGuard{&http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: pullIdle}).DialContext,
-		TLSHandshakeTimeout:   pullIdle,
-		ResponseHeaderTimeout: pullIdle,
-		ForceAttemptHTTP2:     true,
-		// Each resolver has its own; nothing must keep its connections open.
-		IdleConnTimeout: 10 * time.Second,
-	}}}
-	authorizer := docker.NewDockerAuthorizer(docker.WithAuthClient(httpClient), docker.WithAuthCreds(r.credentials))
-	return docker.NewResolver(docker.ResolverOptions{
-		Hosts: docker.ConfigureDefaultRegistries(
-			docker.WithClient(httpClient),
-			docker.WithAuthorizer(authorizer),
-			docker.WithPlainHTTP(func(host string) (bool, error) { return r.cfg.PlainHTTP(host), nil }),
-		),
-	})
-}
-
-// credentials gives the user name and secret for a registry, and for that one
-// alone; an empty name with a secret means an identity token.
-func (r *Runtime) credentials(host string) (user, secret string, err error) {
-	if host == "registry-1.docker.io" {
-		// Where Docker Hub is served is not what its credentials are filed under.
-		host = name.DefaultRegistry
-	}
-	registry, err := name.NewRegistry(host)
-	if err != nil {
-		return "", "", err
-	}
-	authenticator, err := r.cfg.Keychain.Resolve(registry)
-	if err != nil {
-		return "", "", fmt.Errorf("credentials for %s: %w", host, err)
-	}
-	if authenticator == authn.Anonymous {
-		return "", "", nil
-	}
-	config, err := authenticator.Authorization()
-	if err != nil {
-		return "", "", fmt.Errorf("credentials for %s: %w", host, err)
-	}
-	if config.IdentityToken != "" {
-		return "", config.IdentityToken, nil
-	}
-	return config.Username, config.Password, nil
-}
-
-// loopback reports whether a registry is on this machine.
-func loopback(host string) bool {
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
-	}
-	ip := net.ParseIP(strings.Trim(host, "[]"))
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // transient reports whether the same pull may work a little later.
@@ -194,53 +132,11 @@ func pullHelp(err error) string {
 	case errdefs.IsNotFound(err):
 		return "check the image's name and tag, or " + substitute
 	case errors.As(err, &certificate):
-		return "add the registry's authority to this machine's certificates"
+		return "add the registry's authority to this machine's certificates, or to /etc/containerd/certs.d/HOST"
 	case errors.As(err, &dns):
 		return "check the registry's name and this machine's network, or " + substitute
 	}
 	return "check that the registry can be reached, or " + substitute
-}
-
-// stallGuard ends a response whose body stops flowing.
-type stallGuard struct{ next http.RoundTripper }
-
-func (g stallGuard) RoundTrip(req *http.Request) (*http.Response, error) {
-	ctx, cancel := context.WithCancelCause(req.Context())
-	resp, err := g.next.RoundTrip(req.WithContext(ctx))
-	if err != nil {
-		cancel(nil)
-		return nil, err
-	}
-	resp.Body = &guardedBody{
-		ReadCloser: resp.Body,
-		cancel:     cancel,
-		ctx:        ctx,
-		timer:      time.AfterFunc(pullIdle, func() { cancel(errStalled) }),
-	}
-	return resp, nil
-}
-
-type guardedBody struct {
-	io.ReadCloser
-	ctx    context.Context
-	cancel context.CancelCauseFunc
-	timer  *time.Timer
-}
-
-func (b *guardedBody) Read(p []byte) (int, error) {
-	b.timer.Reset(pullIdle)
-	n, err := b.ReadCloser.Read(p)
-	b.timer.Stop()
-	if err != nil && errors.Is(context.Cause(b.ctx), errStalled) {
-		err = errStalled
-	}
-	return n, err
-}
-
-func (b *guardedBody) Close() error {
-	b.timer.Stop()
-	b.cancel(nil)
-	return b.ReadCloser.Close()
 }
 
 // registryHost gives the registry's name as it stands in a normalised reference.

@@ -134,8 +134,8 @@ func (c *Config) complete() error {
 	if c.Keychain == nil {
 		c.Keychain = authn.DefaultKeychain
 	}
-	if c.PlainHTTP == nil {
-		c.PlainHTTP = loopback
+	if c.CertDirs == nil {
+		c.CertDirs = certDirs
 	}
 	if c.Warn == nil {
 		c.Warn = func(string) {}
