@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 
 	"github.com/cic-ci/cic/exec/workspace"
 )
@@ -44,7 +45,7 @@ func (e *OutputsError) Error() string { return fmt.Sprintf("job %q: %s", e.Job, 
 
 // recordOutputs digests what the job left and makes the record durable.
 func (r *RunDir) recordOutputs(job string) (*Outputs, error) {
-	o, err := scanOutputs(r.Dir, job)
+	o, err := scanOutputs(r.Dir, job, &r.digested)
 	if err != nil {
 		return nil, err
 	}
@@ -141,7 +142,7 @@ func VerifyOutputs(dir, job string) (*Outputs, error) {
 	if want.Job != job || digest != want.SHA256 {
 		return nil, &OutputsError{job, "the record of what it left is damaged"}
 	}
-	have, err := scanOutputs(dir, job)
+	have, err := scanOutputs(dir, job, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -197,11 +198,12 @@ func (o *Outputs) digest() (string, error) {
 	return hex.EncodeToString(sum[:]), nil
 }
 
-// scanOutputs reads all that a job of the run in dir left.
-func scanOutputs(dir, job string) (*Outputs, error) {
+// scanOutputs reads all that a job of the run in dir left, but for the content of
+// files that is known.
+func scanOutputs(dir, job string, known *digests) (*Outputs, error) {
 	o := &Outputs{Job: job}
 	var err error
-	if o.Artifacts, err = scanFiles(filepath.Join(dir, artifactsName, JobID(job))); err != nil {
+	if o.Artifacts, err = scanFiles(filepath.Join(dir, artifactsName, JobID(job)), known); err != nil {
 		return nil, err
 	}
 	reports := filepath.Join(dir, reportsName, JobID(job))
@@ -210,7 +212,7 @@ func scanOutputs(dir, job string) (*Outputs, error) {
 		return nil, err
 	}
 	for _, kind := range kinds {
-		files, err := scanFiles(filepath.Join(reports, kind.Name()))
+		files, err := scanFiles(filepath.Join(reports, kind.Name()), known)
 		if err != nil {
 			return nil, err
 		}
@@ -226,7 +228,7 @@ func scanOutputs(dir, job string) (*Outputs, error) {
 }
 
 // scanFiles lists a directory with digests, nil if it does not exist.
-func scanFiles(dir string) ([]workspace.File, error) {
+func scanFiles(dir string, known *digests) ([]workspace.File, error) {
 	root, err := os.OpenRoot(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -245,7 +247,7 @@ func scanFiles(dir string) ([]workspace.File, error) {
 		switch {
 		case a.Mode.IsRegular():
 			f.Type, f.Size = "file", a.Size
-			if f.SHA256, err = set.sha256(a.Path); err != nil {
+			if f.SHA256, err = set.sha256(a.Path, known); err != nil {
 				return nil, err
 			}
 		case a.Mode.IsDir():
@@ -260,17 +262,50 @@ func scanFiles(dir string) ([]workspace.File, error) {
 	return files, nil
 }
 
-func (s *ArtifactSet) sha256(name string) (string, error) {
+func (s *ArtifactSet) sha256(name string, known *digests) (string, error) {
 	f, err := s.Open(name)
 	if err != nil {
 		return "", err
 	}
 	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
+	info, err := f.Stat()
+	if err != nil {
 		return "", err
 	}
-	return hex.EncodeToString(h.Sum(nil)), nil
+	return known.of(inodeStamp(info), f)
+}
+
+// digests are those of files that were read. A job that passes on what it got has
+// links to the same files among its artifacts: in a chain of jobs most of them.
+type digests struct {
+	mu sync.Mutex
+	// byStamp has a function a file that reads it once, for all who ask.
+	byStamp map[string]func() (string, error)
+}
+
+// of returns the digest of a file, which is read unless one with this stamp was.
+func (d *digests) of(stamp string, f io.Reader) (string, error) {
+	read := func() (string, error) {
+		h := sha256.New()
+		if _, err := io.Copy(h, f); err != nil {
+			return "", err
+		}
+		return hex.EncodeToString(h.Sum(nil)), nil
+	}
+	if d == nil || stamp == "" {
+		return read()
+	}
+	d.mu.Lock()
+	once := d.byStamp[stamp]
+	if once == nil {
+		once = sync.OnceValues(read)
+		if d.byStamp == nil {
+			d.byStamp = make(map[string]func() (string, error))
+		}
+		d.byStamp[stamp] = once
+	}
+	d.mu.Unlock()
+	return once()
 }
 
 // writeDurably puts a file in place whole or not at all, whatever happens.

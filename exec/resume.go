@@ -208,7 +208,7 @@ func (r *run) adoptLog(from *RunDir, id string, a *adopted) error {
 // rereadDotenv reads the reports that were adopted.
 func (w *worker) rereadDotenv() ([]variable, error) {
 	dir := w.r.RunDir.ReportsDir(w.id, "dotenv")
-	files, err := scanFiles(dir)
+	files, err := scanFiles(dir, nil)
 	if err != nil {
 		return nil, err
 	}

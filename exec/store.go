@@ -40,6 +40,8 @@ type RunDir struct {
 	// begun: the journal holds something. dead: what is left of the run is, or will
 	// be, another process's to remove.
 	begun, dead bool
+	// digested are the files whose digests are known.
+	digested digests
 }
 
 const (
