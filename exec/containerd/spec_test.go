@@ -184,7 +184,7 @@ func TestSpecArguments(t *testing.T) {
 func TestStartProgram(t *testing.T) {
 	p := exec.Program{Name: "script", Env: []string{"A=x'y", "B="}}
 	got, err := startProgram(p, "/bin/s h", true)
-	want := "trap : HUP INT QUIT TERM\necho > /.cic/started\ncd /builds/project || exit 1\nexport A='x'\\''y'\nexport B=''\n. /.cic/secrets/@env || exit 1\n[ ! -e /.cic/stop ] || exit 143\n'/bin/s h' /.cic/script 2>&1\nexit $?\n"
+	want := "trap : HUP INT QUIT TERM\necho > /.cic/started\ncd /builds/project || exit 1\nexport A='x'\\''y'\nexport B=''\n. /.cic/secrets/@env || exit 1\n[ ! -e /.cic/stop ] || exit 143\n'/bin/s h' /.cic/script >/.cic/output 2>&1\nexit $?\n"
 	if err != nil || string(got) != want {
 		t.Errorf("got %q, %v; want %q", got, err, want)
 	}

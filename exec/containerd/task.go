@@ -36,6 +36,8 @@ const (
 	// startedFile in programDir is a FIFO, through which the start program tells that
 	// it was reached. A FIFO can be written to on a read-only mount.
 	startedFile = "started"
+	// outputFile in programDir is the FIFO that the task's output goes to.
+	outputFile = "output"
 	// exitTerminated is the exit code of what SIGTERM ended.
 	exitTerminated = 128 + int(unix.SIGTERM)
 )
@@ -172,14 +174,16 @@ func (s *sandbox) prepare(ctx context.Context, p exec.Program) error {
 //
 //   - in the project, which was not there yet when the container was created;
 //   - with environment variables that were not known then, or are secret;
-//   - with one stream for standard output and standard error, to keep their order;
+//   - with one stream for standard output and standard error, to keep their order:
+//     straight to the FIFO that the shim copies all other output to, which halves the
+//     way of what a job prints;
 //   - as a child, since signals do not end a first process, and a shell that is
 //     first would run no trap of its own on a signal that it sends itself.
 //
 // It survives the signals that the job is stopped with, or sends to all its
 // processes itself, so that it can report how the program ended.
 func startProgram(p exec.Program, shell string, secrets bool) ([]byte, error) {
-	if slices.Contains([]string{startFile, startedFile, stopFile, gitConfigFile, path.Base(secretsDir)}, p.Name) || !safeID.MatchString(p.Name) {
+	if slices.Contains([]string{startFile, startedFile, stopFile, outputFile, gitConfigFile, path.Base(secretsDir)}, p.Name) || !safeID.MatchString(p.Name) {
 		return nil, fmt.Errorf("program name %q is reserved or not safe as a file name", p.Name)
 	}
 	var b bytes.Buffer
@@ -195,7 +199,7 @@ func startProgram(p exec.Program, shell string, secrets bool) ([]byte, error) {
 		fmt.Fprintf(&b, ". %s || exit 1\n", path.Join(secretsDir, secretsEnv))
 	}
 	fmt.Fprintf(&b, "[ ! -e %s ] || exit %d\n", path.Join(programDir, stopFile), exitTerminated)
-	fmt.Fprintf(&b, "%s %s 2>&1\nexit $?\n", singleQuoted(shell), path.Join(programDir, p.Name))
+	fmt.Fprintf(&b, "%s %s >%s 2>&1\nexit $?\n", singleQuoted(shell), path.Join(programDir, p.Name), path.Join(programDir, outputFile))
 	return b.Bytes(), nil
 }
 
