@@ -49,7 +49,10 @@ const (
 	codeIdleCache      = "CIC3037" // a cache without paths keeps nothing (warning)
 	codeTwinService    = "CIC3038" // a service loses a host name to an earlier one (warning)
 	codeOwnVariable    = "CIC3039" // a service's command mentions a variable of the service alone (warning)
-	codeEnvironment    = "CIC3041" // an environment's name, address or tier is wrong once expanded
+	codeUndefinedImage = "CIC3040" // an image is no reference, as a variable in it is not defined (warning)
+	codeImageUser      = "CIC3043" // docker:user is no user once expanded
+	codeEnvironment    = "CIC3041" // an environment's name or tier is wrong once expanded
+	codeNoEnvironment  = "CIC3042" // an environment, or its address, is nothing once expanded (warning)
 	codeCachePolicy    = "CIC3045" // a cache policy is none once expanded
 	codeSameCache      = "CIC3046" // two caches of a job have one key (warning)
 	codeSecretProvider = "CIC3051" // the value of a secret must be given (warning)

@@ -29,6 +29,8 @@ type environmentTexts struct {
 	open bool
 	// urlDone: the address was expanded. It may mention the other variables.
 	urlDone, urlOpen bool
+	// ignored: the name is empty, so that there is no environment.
+	ignored bool
 }
 
 // variable is a predefined variable of the environment. Without one it is
@@ -54,6 +56,9 @@ func (t *environmentTexts) lower(e *expander) *plan.Environment {
 	}
 	t.expandName(e)
 	t.expandURL(e)
+	if t.ignored {
+		return nil
+	}
 	return t.made
 }
 
@@ -73,7 +78,8 @@ func (t *environmentTexts) expandName(e *expander) {
 	t.open = false
 	switch length := utf8.RuneCountInString(t.made.Name.Value); {
 	case strings.TrimSpace(t.made.Name.Value) == "":
-		t.fault(from.Name, "environment:name %q is empty once expanded", from.Name.Value)
+		t.ignored = true
+		t.warn(from.Name, "environment:name %q is empty once expanded: the job has no environment", from.Name.Value)
 	case length > plan.MaxName:
 		t.fault(from.Name, "environment:name has %d characters once expanded, more than %d", length, plan.MaxName)
 	}
@@ -104,15 +110,27 @@ func (t *environmentTexts) expandURL(e *expander) {
 	if url.Value == "" {
 		return // as where there is none
 	}
-	t.made.URL = &url
 	if !url.Template && !strings.HasPrefix(url.Value, "http://") && !strings.HasPrefix(url.Value, "https://") {
-		t.fault(*from, "environment:url is %q once expanded, which is no address of the web", url.Value)
+		t.warn(*from, "environment:url is %q once expanded, which is no address of the web and is ignored", url.Value)
+		return
 	}
+	t.made.URL = &url
 }
 
 func (t *environmentTexts) fault(at pipeline.Text, format string, args ...any) {
-	t.report(&syntax.Error{
+	t.report(t.finding(at, format, args...))
+}
+
+// warn reports what GitLab ignores (specification section 18.4).
+func (t *environmentTexts) warn(at pipeline.Text, format string, args ...any) {
+	diag := t.finding(at, format, args...)
+	diag.Severity, diag.Code = syntax.SeverityWarning, codeNoEnvironment
+	t.report(diag)
+}
+
+func (t *environmentTexts) finding(at pipeline.Text, format string, args ...any) *syntax.Error {
+	return &syntax.Error{
 		Code: codeEnvironment, Pos: at.Pos, Len: utf8.RuneCountInString(at.Value), Job: t.job.Name,
 		Msg: fmt.Sprintf("job %q: %s", t.job.Name, fmt.Sprintf(format, args...)),
-	})
+	}
 }

@@ -57,10 +57,35 @@ func (l *lowering) imageName(e *expander, j *pipeline.Job, name pipeline.Text) p
 		diag.Label = fmt.Sprintf("expands to %q", t.Value)
 	}
 	if missing := e.undefined(name.Value); missing != "" {
-		diag.Help = fmt.Sprintf("variable %q is not defined", missing)
+		t = l.undefinedImage(e, name)
+		diag.Severity, diag.Code = syntax.SeverityWarning, codeUndefinedImage
+		diag.Msg = fmt.Sprintf("variable %q in the name of an image is not defined: the job fails when it is run", missing)
+		diag.Help = fmt.Sprintf("give it: --var %s=..., or run in another image: --image '%s=...'", missing, t.Value)
 	}
 	l.diags.report(diag)
 	return t
+}
+
+// undefinedImageHost stands before the names of images whose variables are not
+// defined. It is no host, now or ever (RFC 2606).
+const undefinedImageHost = "undefined.invalid/"
+
+// undefinedImage is a reference in place of one that lacks variables, which stand in
+// it by their names. On GitLab too such a job exists, and fails when it is run.
+func (l *lowering) undefinedImage(e *expander, name pipeline.Text) plan.Text {
+	var b strings.Builder
+	scanReferences(name.Value, false, func(literal string) { b.WriteString(literal) }, func(ref, _ string) {
+		if value, ok := e.value(ref); ok && !value.Template {
+			b.WriteString(value.Value)
+		} else {
+			b.WriteString(strings.ToLower(strings.Trim(ref, "_")))
+		}
+	})
+	full, err := l.images.normalise(undefinedImageHost + strings.Trim(b.String(), "/"))
+	if err != nil {
+		full = undefinedImageHost + "image:latest"
+	}
+	return plan.Literal(full)
 }
 
 // imageFault tells what is wrong with a reference, in the words of its grammar.
@@ -84,7 +109,19 @@ func (l *lowering) image(e *expander, j *pipeline.Job, i *pipeline.Image) plan.I
 	return plan.Image{
 		Name:       l.imageName(e, j, i.Name),
 		Entrypoint: i.Entrypoint,
-		User:       i.User,
+		User:       l.user(e, j, i.User),
 		PullPolicy: i.PullPolicy,
 	}
+}
+
+// user expands the user that a container runs as, which must be known now.
+func (l *lowering) user(e *expander, j *pipeline.Job, user pipeline.Text) string {
+	var t plan.Text
+	e.settled(func() { t = e.text(user.Value) })
+	if t.Value != "" && (t.Template || !pipeline.IsUser(t.Value)) {
+		diag := at(codeImageUser, user, j, "docker:user %q is no user", user.Value)
+		diag.Label = fmt.Sprintf("expands to %q", t.Value)
+		l.diags.report(diag)
+	}
+	return t.Value
 }

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"math"
 	"regexp"
 	"strconv"
 	"strings"
@@ -149,7 +150,7 @@ func (d *decoder) retry(n *syntax.Node) *Retry {
 		case "when":
 			r.When = d.words(value, what, retryWhen)
 		case "exit_codes":
-			r.ExitCodes = d.integers(value, what, 0, maxExitCode)
+			r.ExitCodes = d.exitCodes(value, what)
 		}
 	})
 	if !ok {
@@ -167,13 +168,27 @@ func (d *decoder) allowFailure(j *Job, n *syntax.Node) {
 		allowed = d.boolean(n, "allow_failure")
 	case syntax.Mapping:
 		d.fields(n, inExitCodes, "allow_failure", func(_, value *syntax.Node) {
-			j.AllowFailureExitCodes = d.integers(value, "allow_failure:exit_codes", 0, maxExitCode)
+			j.AllowFailureExitCodes = d.exitCodes(value, "allow_failure:exit_codes")
 		})
 		d.require(n, inExitCodes, "allow_failure", "exit_codes")
 	default:
 		d.wrongType(n, "allow_failure", "true, false or a mapping")
 	}
 	j.AllowFailure = &allowed
+}
+
+// exitCodes decodes an integer or a list of them. One that no command can end with is
+// accepted, as on GitLab, and has no effect.
+func (d *decoder) exitCodes(n *syntax.Node, what string) []int {
+	var codes []int
+	for _, code := range d.integers(n, what, math.MinInt32, math.MaxInt32) {
+		if code < 0 || code > maxExitCode {
+			d.warn(CodeNoEffect, n, "%q names %d, but commands end with codes from 0 to %d", what, code, maxExitCode)
+			continue
+		}
+		codes = append(codes, code)
+	}
+	return codes
 }
 
 // coverage decodes a regular expression between slashes and drops the slashes.

@@ -99,11 +99,6 @@ func (d *decoder) environmentURL(n *syntax.Node, what string) *Text {
 		d.fail(CodeLimit, n, "%s has at most %d characters, this one has %d", subject(what), maxEnvironment, length)
 		return nil
 	}
-	web := strings.HasPrefix(t.Value, "http://") || strings.HasPrefix(t.Value, "https://")
-	if !web && !strings.ContainsAny(t.Value, "$%") {
-		d.fail(CodeValue, n, "%s must be an address of the web, not %q", subject(what), t.Value).Help = "begin it with https://"
-		return nil
-	}
 	return &t
 }
 

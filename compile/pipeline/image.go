@@ -99,25 +99,32 @@ func unique(values []string) []string {
 // userName is the name of a user or a group.
 var userName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]*\$?$`)
 
-// user decodes the user that a container runs as. Numbers beyond 31 bits are
+// user decodes the user that a container runs as; one with variables is for the
+// caller to check. Numbers beyond 31 bits are
 // refused: container runtimes have wrapped them round to 0, which is root
 // (CVE-2024-40635).
-func (d *decoder) user(n *syntax.Node, what string) string {
+func (d *decoder) user(n *syntax.Node, what string) Text {
 	t, ok := d.filledText(n, what)
 	if !ok {
-		return ""
+		return Text{}
 	}
 	if utf8.RuneCountInString(t.Value) > maxUserLen {
 		d.fail(CodeLimit, n, "%q has at most %d characters", what, maxUserLen)
-		return ""
+		return Text{}
 	}
-	user, group, both := strings.Cut(t.Value, ":")
-	if !isUser(user) || both && !isUser(group) {
+	if !strings.Contains(t.Value, "$") && !IsUser(t.Value) {
 		d.fail(CodeValue, n, "%q is no user: %q", what, t.Value).Help =
 			`a name or a number up to 2147483647, and perhaps a group: "app", "1000:1000"`
-		return ""
+		return Text{}
 	}
-	return t.Value
+	return t
+}
+
+// IsUser reports whether s is a user that a container can run as, perhaps with a
+// group. Variables must have been expanded.
+func IsUser(s string) bool {
+	user, group, both := strings.Cut(s, ":")
+	return isUser(user) && (!both || isUser(group))
 }
 
 // isUser reports whether s is a name or a number in plain decimal.

@@ -171,7 +171,8 @@ type Pages struct {
 type Image struct {
 	Name       Text
 	Entrypoint []string
-	User       string
+	// User may hold variables.
+	User       Text
 	PullPolicy []string
 }
 

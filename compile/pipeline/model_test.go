@@ -50,7 +50,7 @@ func TestJob(t *testing.T) {
 		{"stage: build", func(j *Job) { j.Stage = text("build") }},
 		{"image: alpine", func(j *Job) { j.Image = &Image{Name: text("alpine")} }},
 		{"image: {name: '$I', entrypoint: ['', -c], pull_policy: [always, never, always], docker: {user: '0:app'}}", func(j *Job) {
-			j.Image = &Image{Name: text("$I"), Entrypoint: []string{"", "-c"}, PullPolicy: []string{"always", "never"}, User: "0:app"}
+			j.Image = &Image{Name: text("$I"), Entrypoint: []string{"", "-c"}, PullPolicy: []string{"always", "never"}, User: Text{Value: "0:app"}}
 		}},
 		{"image: {name: a, entrypoint: [], pull_policy: never, docker: }", func(j *Job) {
 			j.Image = &Image{Name: text("a"), PullPolicy: []string{"never"}}

@@ -8,7 +8,7 @@ var (
 	someStrings  = listOf(aString)
 	scalar       = Object{"type": []string{"string", "number", "boolean"}}
 	someCommands = Object{"$ref": "#/$defs/commands"}
-	exitCodes    = oneOrMore(integer(0, maxExitCode))
+	exitCodes    = oneOrMore(Object{"type": "integer"})
 	nested       = Object{"type": "array"} // lists in it are flattened
 )
 
