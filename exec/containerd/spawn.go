@@ -45,7 +45,8 @@ const (
 
 // start runs a containerd and waits until it answers.
 func (d *daemon) start(ctx context.Context) (*client.Client, error) {
-	if err := makeDir(d.run, 0o700); err != nil {
+	// One that is there may be open to root of user namespaces, for jobs that go on.
+	if err := os.Mkdir(d.run, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, systemError("", err)
 	}
 	if err := os.Rename(d.log(), d.log()+".1"); err != nil && !errors.Is(err, fs.ErrNotExist) {

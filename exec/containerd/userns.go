@@ -19,11 +19,10 @@ func (r *Runtime) openToRoot() error {
 	if r.cfg.Users == nil || r.daemon == nil {
 		return nil // another containerd sees to its own directories
 	}
+	// What lies in it is open to all who come so far.
 	_, gid := r.cfg.Users.Root()
-	for _, dir := range []string{r.daemon.run, r.daemon.state()} {
-		if err := errors.Join(os.Chown(dir, -1, int(gid)), os.Chmod(dir, 0o710)); err != nil {
-			return systemError("", err)
-		}
+	if err := errors.Join(os.Chown(r.daemon.run, -1, int(gid)), os.Chmod(r.daemon.run, 0o710)); err != nil {
+		return systemError("", err)
 	}
 	return nil
 }

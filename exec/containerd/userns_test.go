@@ -5,6 +5,7 @@ package containerd
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"testing"
@@ -17,7 +18,7 @@ import (
 )
 
 // openMapped makes the runtime of a run whose jobs have user namespaces.
-func openMapped(t *testing.T, change func(*Config)) *Runtime {
+func openMapped(t testing.TB, change func(*Config)) *Runtime {
 	t.Helper()
 	requireContainerd(t)
 	users, err := userns.Open(t.TempDir())
@@ -134,20 +135,47 @@ func TestUserNamespaceErrors(t *testing.T) {
 	}
 }
 
-// Nobody but root of the jobs gets at the directories of containerd.
+// Nobody but root of the jobs gets at the directory of containerd, be it another than
+// it was at the beginning.
 func TestUserNamespaceDirectories(t *testing.T) {
-	r := openMapped(t, nil)
-	if r.daemon == nil {
-		t.Skip("another containerd has directories of its own")
-	}
+	r := openMapped(t, func(c *Config) { c.StateDir = t.TempDir() })
 	_, gid := r.cfg.Users.Root()
-	for _, dir := range []string{r.daemon.run, r.daemon.state()} {
+	for range 2 {
 		var st unix.Stat_t
-		if err := unix.Stat(dir, &st); err != nil {
+		if err := unix.Stat(r.daemon.run, &st); err != nil {
 			t.Fatal(err)
 		}
 		if st.Mode&0o7777 != 0o710 || st.Uid != 0 || st.Gid != gid {
-			t.Errorf("%s: mode %04o, owner %d:%d", dir, st.Mode&0o7777, st.Uid, st.Gid)
+			t.Errorf("mode %04o, owner %d:%d", st.Mode&0o7777, st.Uid, st.Gid)
+		}
+		pids, err := r.daemon.processes()
+		if err != nil || len(pids) != 1 {
+			t.Fatal(pids, err)
+		}
+		if err := unix.Kill(pids[0], unix.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.daemon.revive(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkUserNamespace is [BenchmarkJob] in a user namespace.
+func BenchmarkUserNamespace(b *testing.B) {
+	r := openMapped(b, nil)
+	for b.Loop() {
+		spec := job{}.spec(b)
+		spec.UserNamespace = true
+		s, err := r.Setup(b.Context(), spec)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if code, err := s.Run(b.Context(), program("true"), io.Discard); err != nil || code != 0 {
+			b.Fatal(code, err)
+		}
+		if err := s.Close(); err != nil {
+			b.Fatal(err)
 		}
 	}
 }
