@@ -19,6 +19,7 @@ import (
 
 	"github.com/cic-ci/cic/exec"
 	"github.com/cic-ci/cic/exec/containerd"
+	"github.com/cic-ci/cic/exec/userns"
 )
 
 // Exit codes, the same for every subcommand.
@@ -60,6 +61,7 @@ func usage(format string, args ...any) error {
 // does not return in a process that cic itself started as its containerd.
 func Main() int {
 	containerd.Main()
+	userns.Main()
 	return run(context.Background(), os.Args, os.Stdin, os.Stdout, os.Stderr)
 }
 
@@ -119,6 +121,7 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 		OnUsageError:   usageError,
 		ExitErrHandler: func(*cli.Context, error) {}, // printError does it
 	}
+	enterFor(app.Commands)
 	settle(app.Commands)
 	return app
 }

@@ -43,13 +43,13 @@ func stateFlag() cli.Flag {
 }
 
 // stateDir is where cic keeps its state, an absolute path: the flag, else
-// /var/lib/cic for root, else $XDG_STATE_HOME/cic or ~/.local/state/cic (XDG
+// /var/lib/cic for root of the machine, else $XDG_STATE_HOME/cic or ~/.local/state/cic (XDG
 // Base Directory Specification).
 func stateDir(c *cli.Context) (string, error) {
 	dir := c.String("state-dir")
 	switch {
 	case dir != "":
-	case os.Geteuid() == 0:
+	case os.Geteuid() == 0 && !userns.Entered():
 		dir = "/var/lib/cic"
 	case filepath.IsAbs(os.Getenv("XDG_STATE_HOME")):
 		dir = filepath.Join(os.Getenv("XDG_STATE_HOME"), "cic")

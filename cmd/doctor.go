@@ -7,6 +7,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/cic-ci/cic/exec/doctor"
+	"github.com/cic-ci/cic/exec/userns"
 )
 
 func doctorCommand() *cli.Command {
@@ -31,7 +32,7 @@ func doctorCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			checks := doctor.Run(c.Context, doctor.Config{Address: c.String("address"), StateDir: state})
+			checks := doctor.Run(c.Context, doctor.Config{Entry: userns.Enter(state), Address: c.String("address"), StateDir: state})
 			if err := printChecks(c, format, checks); err != nil {
 				return err
 			}

@@ -15,6 +15,9 @@ func openUsers(c *cli.Context, p *project) (*userns.Namespace, error) {
 	if !c.Bool("userns") {
 		return nil, nil
 	}
+	if userns.Entered() {
+		return nil, usage("--userns is for root: the jobs of an ordinary user are in a user namespace already")
+	}
 	users, err := userns.Open(p.dir)
 	if err != nil {
 		return nil, &exitError{code: exitSystem, err: err, help: "leave out --userns"}

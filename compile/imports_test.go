@@ -34,7 +34,7 @@ var layering = map[string][]string{
 	"exec/mask":        {"plan/credential"},
 	"exec":             {"exec/cachestore", "exec/mask", "exec/workspace", "plan"},
 	"exec/bundle":      {"plan"},
-	"exec/network":     {},
+	"exec/network":     {"exec/userns"},
 	// The sweep unmounts what a dead run left.
 	"exec/containerd":        {"exec", "exec/bundle", "exec/containerd/server", "exec/network", "exec/userns", "exec/workspace", "plan"},
 	"exec/containerd/server": {},

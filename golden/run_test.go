@@ -51,8 +51,11 @@ func TestRun(t *testing.T) {
 			return gitIdentity(env)
 		},
 		Condition: func(cond string) (bool, error) {
-			if cond == "article" {
+			switch cond {
+			case "article":
 				return noArticle == nil, nil
+			case "required":
+				return os.Getenv("CIC_REQUIRE_CONTAINERD") == "1", nil
 			}
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},

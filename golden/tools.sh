@@ -16,6 +16,7 @@ if [ "${1-}" = test ]; then
 	need bash bash
 	need mksh mksh
 	need yash yash
+	need newuidmap uidmap # for runs of an ordinary user
 	need gcc gcc # the race detector
 fi
 if [ -n "$missing" ]; then

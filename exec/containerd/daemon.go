@@ -17,6 +17,7 @@ import (
 	"github.com/containerd/containerd/v2/client"
 	"golang.org/x/sys/unix"
 
+	"github.com/cic-ci/cic/exec/userns"
 	"github.com/cic-ci/cic/exec/workspace"
 )
 
@@ -43,10 +44,26 @@ func newDaemon(stateDir string) *daemon {
 	sum := sha256.Sum256([]byte(stateDir))
 	return &daemon{
 		dir: filepath.Join(stateDir, "containerd"),
-		run: "/run/cic-" + hex.EncodeToString(sum[:8]),
+		run: runtimeDir(hex.EncodeToString(sum[:8])),
 		// Its file may have been replaced meanwhile, by another version of cic.
 		program: "/proc/self/exe", protocol: protocol,
 	}
+}
+
+// runtimeDir is where the sockets of a state directory are, given by a hash of 16
+// digits, and what is true until the next boot: of root in /run, of another user, who
+// is root of a user namespace here, in the directory of the login (XDG Base Directory
+// Specification) or, without a login, in one of that user's own. Its paths are short:
+// containerd allows those of shims 42 bytes.
+func runtimeDir(hash string) string {
+	uid, err := userns.Owner()
+	if !userns.Inside() || err != nil || uid == 0 {
+		return "/run/cic-" + hash
+	}
+	if dir := fmt.Sprintf("/run/user/%d", uid); unix.Access(dir, unix.W_OK) == nil {
+		return filepath.Join(dir, "cic"+hash[:8])
+	}
+	return fmt.Sprintf("/tmp/cic-%d/%s", uid, hash[:8])
 }
 
 func (d *daemon) stateDir() string { return filepath.Dir(d.dir) }

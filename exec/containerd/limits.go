@@ -16,8 +16,10 @@ import (
 
 	"github.com/containerd/containerd/v2/pkg/oci"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	"github.com/cic-ci/cic/exec"
+	"github.com/cic-ci/cic/exec/userns"
 	"github.com/cic-ci/cic/plan"
 )
 
@@ -35,22 +37,47 @@ const cgroupDir = "/sys/fs/cgroup"
 
 // controller finds the hierarchy of a control group controller: a directory of
 // its own with version 1 and in a hybrid, the common one with version 2. It is
-// empty where the machine has none, and nothing can be limited by it.
+// empty where the machine has none, or this user may make no groups in it, so that
+// nothing can be limited by it.
 // Source: Documentation/admin-guide/cgroup-v1 and cgroup-v2.rst of the kernel.
 func controller(name string) string {
 	v1 := filepath.Join(cgroupDir, name)
 	if _, err := os.Stat(filepath.Join(v1, "cgroup.procs")); err == nil {
-		return v1
+		return unlessReadOnly(v1)
 	}
 	list, err := os.ReadFile(filepath.Join(cgroupDir, "cgroup.controllers"))
 	if err == nil {
 		for field := range strings.FieldsSeq(string(list)) {
 			if field == name {
-				return cgroupDir
+				return unlessReadOnly(cgroupDir)
 			}
 		}
 	}
 	return ""
+}
+
+// unlessReadOnly is dir, but empty where this process may make nothing in it.
+func unlessReadOnly(dir string) string {
+	if unix.Access(dir, unix.W_OK) != nil {
+		return ""
+	}
+	return dir
+}
+
+// limitable reports whether this process can make control groups: an ordinary user,
+// who is root of a user namespace here, cannot.
+func limitable() bool { return !userns.Inside() || controller("pids") != "" }
+
+// enforceable are the limits but for the default number of processes, where an
+// ordinary user may limit nothing: only what was asked for is worth a refusal.
+func (r *Runtime) enforceable(want plan.Resources) plan.Resources {
+	if want.PIDs == exec.DefaultPIDs && !limitable() {
+		r.unlimited.Do(func() {
+			r.cfg.Warn("the number of a job's processes is not limited: this user may make no control groups")
+		})
+		want.PIDs = 0
+	}
+	return want
 }
 
 // limit sets the bounds of a container's control group. A bound that the
@@ -61,7 +88,7 @@ func limit(s *oci.Spec, want plan.Resources) error {
 		wanted     bool
 	}{{"memory", want.Memory > 0}, {"cpu", want.CPUs > 0}, {"pids", want.PIDs > 0}} {
 		if l.wanted && controller(l.controller) == "" {
-			return configError("", "this machine cannot limit a job's %s: its kernel has no such control group controller", l.controller)
+			return configError("", "this machine cannot limit a job's %s: its kernel has no such control group controller, or this user may not use it", l.controller)
 		}
 	}
 	if want.Memory > 0 {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/cic-ci/cic/exec"
 	"github.com/cic-ci/cic/exec/network"
+	"github.com/cic-ci/cic/exec/userns"
 )
 
 const (
@@ -80,6 +81,9 @@ func (r *Runtime) openNetwork() (*network.Network, error) {
 // writes what its container and its services look names up in.
 func (s *sandbox) connect() error {
 	inHost := s.r.inHostNetwork(s.job)
+	if inHost && len(s.services) > 0 && userns.Entered() {
+		return configError("use --network bridge or none, or run cic as root", "services of a job in the machine's network need root of the machine")
+	}
 	if len(s.services) > 0 || !inHost && s.r.cfg.Network == NetworkBridge {
 		net, err := s.r.openNetwork()
 		switch {
@@ -208,6 +212,14 @@ func connectNetwork(s *oci.Spec, job exec.Spec, inHost bool) error {
 	s.Linux.Namespaces = slices.DeleteFunc(s.Linux.Namespaces, func(ns specs.LinuxNamespace) bool {
 		return ns.Type == specs.NetworkNamespace
 	})
+	if userns.Inside() {
+		// A user namespace mounts only what shows a network of its own.
+		for i, m := range s.Mounts {
+			if m.Type == "sysfs" {
+				s.Mounts[i] = specs.Mount{Type: "bind", Source: "/sys", Destination: m.Destination, Options: []string{"rbind", "ro", "nosuid", "nodev", "noexec"}}
+			}
+		}
+	}
 	if _, err := os.Stat(resolvFile); err == nil {
 		s.Mounts = append(s.Mounts, readOnlyBind(resolvFile, resolvFile))
 	} else if !errors.Is(err, fs.ErrNotExist) {

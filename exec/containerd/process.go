@@ -4,6 +4,7 @@ package containerd
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -11,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/containerd/containerd/v2/client"
+	"github.com/containerd/errdefs"
 	"golang.org/x/sys/unix"
 )
 
@@ -39,6 +42,29 @@ func processes(match func(args []string) bool) ([]int, error) {
 		}
 	}
 	return pids, nil
+}
+
+// killed ends a process before it is deleted. Those of a container go with its first,
+// as their PID namespace does: there is no need to look for them in a control group,
+// which an ordinary user's containers do not have.
+func killed(ctx context.Context, p client.Process) error {
+	waiting, cancel := context.WithCancel(ctx)
+	defer cancel()
+	exit, err := p.Wait(waiting)
+	if err != nil {
+		return err
+	}
+	if err := p.Kill(ctx, unix.SIGKILL); errdefs.IsFailedPrecondition(err) {
+		return nil // it has ended
+	} else if err != nil && !errdefs.IsNotFound(err) {
+		return err
+	}
+	select {
+	case <-exit:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // option returns the value that follows a flag on a command line.

@@ -50,10 +50,9 @@ func (s *sandbox) overlay(lower string) (mount.Mount, error) {
 	if err := s.give(upper); err != nil {
 		return mount.Mount{}, err
 	}
-	return mount.Mount{Type: "overlay", Source: "overlay", Options: []string{
+	return mount.Mount{Type: "overlay", Source: "overlay", Options: append([]string{
 		"lowerdir=" + overlayOption(lower), "upperdir=" + overlayOption(upper), "workdir=" + overlayOption(work),
-		"index=off", "metacopy=off", "redirect_dir=off", "volatile",
-	}}, nil
+	}, workspace.OverlayOptions()...)}, nil
 }
 
 // newSnapshot makes the root file system of an image's container: not by the client's

@@ -58,7 +58,9 @@ type Runtime struct {
 	images  imageCache
 	network runNetwork
 	shim    sharedShim
-	counter atomic.Uint64
+	// unlimited says once what cannot be limited.
+	unlimited sync.Once
+	counter   atomic.Uint64
 
 	mu         sync.Mutex
 	lease      string

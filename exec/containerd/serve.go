@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/cic-ci/cic/exec/containerd/server"
+	"github.com/cic-ci/cic/exec/userns"
 )
 
 // openFiles is how many files the containerd must be able to open: it outlives
@@ -53,6 +54,9 @@ func serve(stateDir string) error {
 	unix.Umask(0o022)
 	if err := raiseOpenFiles(); err != nil {
 		fmt.Fprintf(os.Stderr, "cic: containerd: %v\n", err)
+	}
+	if err := userns.Stay(stateDir); err != nil {
+		return err
 	}
 	d := newDaemon(stateDir)
 	if err := d.installShim(); err != nil {

@@ -189,7 +189,7 @@ func (s *service) end() error {
 	if s.task != nil && s.ran {
 		ctx, cancel := context.WithTimeout(context.Background(), killTimeout)
 		defer cancel()
-		if err := s.task.Kill(ctx, unix.SIGKILL, client.WithKillAll); unlessEnded(err) != nil {
+		if err := s.task.Kill(ctx, unix.SIGKILL); unlessEnded(err) != nil {
 			return errors.Join(err, s.remove())
 		}
 		select {

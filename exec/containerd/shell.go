@@ -114,12 +114,12 @@ func (s *sandbox) execute(ctx context.Context, command []string, con Console) (i
 		err = p.Start(detached)
 	}
 	if err != nil {
-		_, deleteErr := p.Delete(detached, client.WithProcessKill)
+		_, deleteErr := p.Delete(detached, killed)
 		return 0, errors.Join(configError("", "image %s: cannot run %q: %w", familiar(s.img.name), command[0], err), deleteErr)
 	}
 	code, err := s.attend(ctx, p, exit, stdin, con)
 	// It waits until the output is copied.
-	_, deleteErr := p.Delete(detached, client.WithProcessKill)
+	_, deleteErr := p.Delete(detached, killed)
 	return code, errors.Join(err, unlessEnded(deleteErr))
 }
 

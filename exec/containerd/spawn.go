@@ -45,6 +45,9 @@ const (
 
 // start runs a containerd and waits until it answers.
 func (d *daemon) start(ctx context.Context) (*client.Client, error) {
+	if err := ownDir(filepath.Dir(d.run)); err != nil {
+		return nil, systemError("", err)
+	}
 	// One that is there may be open to root of user namespaces, for jobs that go on.
 	if err := os.Mkdir(d.run, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, systemError("", err)
@@ -91,6 +94,22 @@ func (d *daemon) start(ctx context.Context) (*client.Client, error) {
 		case <-time.After(pollInterval):
 		}
 	}
+}
+
+// ownDir makes sure that others cannot write to a directory, which is made if need be:
+// in /tmp, anybody may have made it.
+func ownDir(dir string) error {
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	var st unix.Stat_t
+	if err := unix.Lstat(dir, &st); err != nil {
+		return &os.PathError{Op: "stat", Path: dir, Err: err}
+	}
+	if int(st.Uid) != os.Geteuid() || st.Mode&unix.S_IFMT != unix.S_IFDIR || st.Mode&0o022 != 0 {
+		return fmt.Errorf("%s is no directory of this user alone, where sockets could be", dir)
+	}
+	return nil
 }
 
 // startError adds the end of the log to an error.

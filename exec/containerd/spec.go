@@ -74,8 +74,12 @@ func (r *Runtime) newSpec(job exec.Spec, img *image, program string) (*oci.Spec,
 			return nil, err
 		}
 	}
-	s.Linux.CgroupsPath = r.cgroupPath(job.ID)
-	if err := limit(s, job.Limits); err != nil {
+	// A group that it was told to make and cannot is an error to the OCI runtime.
+	s.Linux.CgroupsPath = ""
+	if limitable() {
+		s.Linux.CgroupsPath = r.cgroupPath(job.ID)
+	}
+	if err := limit(s, r.enforceable(job.Limits)); err != nil {
 		return nil, err
 	}
 	// The image's own /run is kept, as with Docker.

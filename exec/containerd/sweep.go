@@ -151,7 +151,7 @@ func removeTask(ctx context.Context, c client.Container) error {
 	for deadline := time.Now().Add(deadShimTimeout); ; {
 		task, err := c.Task(ctx, nil)
 		if err == nil {
-			_, err = task.Delete(ctx, client.WithProcessKill)
+			_, err = task.Delete(ctx, killed)
 		}
 		if err == nil || errdefs.IsNotFound(err) {
 			return nil

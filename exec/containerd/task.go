@@ -247,7 +247,7 @@ func (s *sandbox) await(ctx context.Context, p exec.Program, exit <-chan client.
 	case <-p.Kill:
 	}
 	stopAsking()
-	if err := s.task.Kill(detached, unix.SIGKILL, client.WithKillAll); unlessEnded(err) != nil {
+	if err := s.task.Kill(detached, unix.SIGKILL); unlessEnded(err) != nil {
 		return *client.NewExitStatus(client.UnknownExitStatus, time.Time{}, nil), true, fmt.Errorf("kill: %w", err)
 	}
 	select {
@@ -282,7 +282,7 @@ func (s *sandbox) terminate(ctx context.Context) error {
 	}
 	remove, cancel := context.WithTimeout(context.WithoutCancel(ctx), killTimeout)
 	defer cancel()
-	_, deleteErr := p.Delete(remove, client.WithProcessKill)
+	_, deleteErr := p.Delete(remove, killed)
 	return errors.Join(unlessEnded(err), unlessEnded(deleteErr))
 }
 
@@ -296,7 +296,7 @@ func unlessEnded(err error) error {
 
 // deleteTask ends the current task, if it runs, and forgets it.
 func (s *sandbox) deleteTask(ctx context.Context) error {
-	_, err := s.task.Delete(ctx, client.WithProcessKill)
+	_, err := s.task.Delete(ctx, killed)
 	if err != nil && !errdefs.IsNotFound(err) {
 		return systemError("", fmt.Errorf("remove the job's process: %w", err))
 	}

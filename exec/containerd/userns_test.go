@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -157,6 +158,40 @@ func TestUserNamespaceDirectories(t *testing.T) {
 		}
 		if err := r.daemon.revive(t.Context()); err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// A directory in /tmp that another made, or may write to, is not used.
+func TestOwnDir(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "own")
+	for range 2 { // made, and there already
+		if err := ownDir(dir); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := os.Chmod(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := ownDir(dir); err == nil {
+		t.Error("a directory that others may write to")
+	}
+	if err := os.Chmod(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(dir, link); err != nil {
+		t.Fatal(err)
+	}
+	if err := ownDir(link); err == nil {
+		t.Error("a link to a directory")
+	}
+	if os.Geteuid() == 0 {
+		if err := os.Chown(dir, 12345, 12345); err != nil {
+			t.Fatal(err)
+		}
+		if err := ownDir(dir); err == nil {
+			t.Error("a directory of another user")
 		}
 	}
 }

@@ -26,6 +26,9 @@ type Check struct {
 
 // Config says what a run would use.
 type Config struct {
+	// Entry is why this program, which root has not started, could not become root of a
+	// user namespace.
+	Entry error
 	// Address is the socket of a containerd; empty for the one in cic.
 	Address string
 	// StateDir is an absolute path.

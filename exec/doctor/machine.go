@@ -16,12 +16,13 @@ import (
 	"github.com/cic-ci/cic/exec"
 	"github.com/cic-ci/cic/exec/containerd"
 	"github.com/cic-ci/cic/exec/network"
+	"github.com/cic-ci/cic/exec/userns"
 )
 
 // Run makes all checks, in a fixed order.
 func Run(ctx context.Context, cfg Config) []Check {
-	checks := []Check{kernel(), root()}
-	checks = append(checks, cgroups(), seccomp(), judgeNetwork(network.Examine()))
+	checks := []Check{kernel(), root(cfg.Entry)}
+	checks = append(checks, cgroups(), seccomp(), networks())
 	checks = append(checks, runtimes(ctx, cfg)...)
 	return append(checks, state(cfg.StateDir)...)
 }
@@ -56,6 +57,13 @@ func judgeKernel(release string) Check {
 	return Check{"kernel", OK, "Linux " + release, ""}
 }
 
+func networks() Check {
+	if userns.Entered() {
+		return Check{"network", OK, "jobs reach nothing but their services, or with --network host what the machine reaches", ""}
+	}
+	return judgeNetwork(network.Examine())
+}
+
 // judgeNetwork is about --network bridge, the default; jobs run without it too.
 func judgeNetwork(found *network.Findings, err error) Check {
 	const name = "network"
@@ -75,11 +83,24 @@ func judgeNetwork(found *network.Findings, err error) Check {
 	return Check{name, OK, text, ""}
 }
 
-func root() Check {
+func root(entry error) Check {
 	if uid := os.Geteuid(); uid != 0 {
-		return Check{"root", Fail, fmt.Sprintf("this is user %d; mounting a job's file systems needs root", uid), "run cic exec with sudo"}
+		return withoutRoot(uid, entry)
+	}
+	if userns.Entered() {
+		return Check{"root", OK, "root of a user namespace: jobs have the rights of the user who runs cic", ""}
 	}
 	return Check{"root", OK, "running as root", ""}
+}
+
+// withoutRoot says what keeps a user from entering a user namespace.
+func withoutRoot(uid int, err error) Check {
+	help := "run cic exec with sudo"
+	var missing *userns.SupportError
+	if errors.As(err, &missing) {
+		help = missing.Help
+	}
+	return Check{"root", Fail, fmt.Sprintf("this is user %d, and cannot run jobs: %v", uid, err), help}
 }
 
 const cgroupDir = "/sys/fs/cgroup"
@@ -95,6 +116,9 @@ func cgroups() Check {
 	if fs.Flags&unix.ST_RDONLY != 0 {
 		return Check{"cgroups", Fail, cgroupDir + " is read-only: containers cannot be made",
 			"inside a container, start that with a writable cgroup file system, for instance privileged"}
+	}
+	if userns.Entered() {
+		return Check{"cgroups", Warn, "an ordinary user's jobs have no limits", "run cic as root where they need them"}
 	}
 	if fs.Type == unix.CGROUP2_SUPER_MAGIC {
 		data, err := os.ReadFile(filepath.Join(cgroupDir, "cgroup.controllers"))

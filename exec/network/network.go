@@ -51,7 +51,7 @@ func Open(run string) (_ *Network, err error) {
 	if n.router, err = newNamespace(); err != nil {
 		return nil, fmt.Errorf("make a network namespace: %w", err)
 	}
-	if n.links, err = netlink.NewHandleAt(n.router, unix.NETLINK_ROUTE); err != nil {
+	if n.links, err = linksIn(n.router); err != nil {
 		return nil, fmt.Errorf("network: %w", err)
 	}
 	taken, mtu, err := surroundings(n.host)
@@ -110,8 +110,18 @@ func (n *Network) inside(do func() error) error {
 	return elsewhere(func() error { return netns.Set(n.router) }, do)
 }
 
+// linksIn manages the links of a namespace.
+func linksIn(ns netns.NsHandle) (links *netlink.Handle, err error) {
+	err = elsewhere(func() error { return netns.Set(ns) }, func() error {
+		links, err = netlink.NewHandle(unix.NETLINK_ROUTE)
+		return err
+	})
+	return links, err
+}
+
 // elsewhere calls do on a thread that leave has taken to another namespace, and
-// takes the thread back. One that cannot go back ends with its goroutine.
+// takes the thread back. One that cannot go back ends with its goroutine: the machine's
+// namespace is closed to an ordinary user who has left it.
 func elsewhere(leave, do func() error) error {
 	failed := make(chan error)
 	go func() {
@@ -125,11 +135,10 @@ func elsewhere(leave, do func() error) error {
 		if err = leave(); err == nil {
 			err = do()
 		}
-		back := netns.Set(home)
-		if back == nil {
+		if netns.Set(home) == nil {
 			runtime.UnlockOSThread()
 		}
-		failed <- errors.Join(err, back, home.Close())
+		failed <- errors.Join(err, home.Close())
 	}()
 	return <-failed
 }

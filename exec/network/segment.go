@@ -151,7 +151,7 @@ func (h *Host) Attach(pid int) (err error) {
 		return fmt.Errorf("connect the container: %w", err)
 	}
 	h.end = end
-	links, err := netlink.NewHandleAt(ns, unix.NETLINK_ROUTE)
+	links, err := linksIn(ns)
 	if err != nil {
 		return fmt.Errorf("connect the container: %w", err)
 	}

@@ -9,6 +9,9 @@ import (
 	"strings"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/cic-ci/cic/exec/userns"
 )
 
 // Sweep removes what dead runs, given by their ids, left on the machine, and all
@@ -32,5 +35,9 @@ func Sweep(dead []string) error {
 		}
 	}
 	errs = append(errs, removeHostRules(func(link string) bool { return !alive[link] }))
-	return errors.Join(errs...)
+	err = errors.Join(errs...)
+	if userns.Inside() && errors.Is(err, unix.EPERM) {
+		return nil // the network is not this namespace's, and nothing was made in it
+	}
+	return err
 }

@@ -55,6 +55,19 @@ func lookup(ranges []Range, id uint32) (uint32, bool) {
 	return 0, false
 }
 
+// SupportError says what the machine lacks for a program without root.
+type SupportError struct {
+	Err error
+	// Help says what to do about it.
+	Help string
+}
+
+// Error returns the text of Err.
+func (e *SupportError) Error() string { return e.Err.Error() }
+
+// Unwrap returns Err.
+func (e *SupportError) Unwrap() error { return e.Err }
+
 // Choose returns the mapping for jobs that work on files of a user and a group: ids
 // up to 65534, and these two where they are larger, as those of directory services
 // are. It takes [Size] ids of the machine: the first that /etc/subuid and
@@ -81,30 +94,40 @@ func ranges(first, owner uint32) []Range {
 	return list
 }
 
-// subordinate finds root's first range of [Size] ids in a file like /etc/subuid.
+// subordinate finds root's range in a file like /etc/subuid, or else the default.
 func subordinate(path string) (first uint32, err error) {
+	first, found, err := ownRange(path, "root", "0")
+	if err == nil && !found {
+		first = firstID
+	}
+	return first, err
+}
+
+// ownRange finds the first range of [Size] ids that a file like /etc/subuid (subuid(5))
+// gives a user, who stands in it with a name or a number.
+func ownRange(path, name, number string) (first uint32, found bool, err error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return firstID, nil
+		return 0, false, nil
 	}
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	defer f.Close()
 	lines := bufio.NewScanner(f)
 	for lines.Scan() {
 		fields := strings.Split(strings.TrimSpace(lines.Text()), ":")
-		if len(fields) != 3 || fields[0] != "root" && fields[0] != "0" {
+		if len(fields) != 3 || fields[0] != name && fields[0] != number {
 			continue
 		}
 		start, startErr := strconv.ParseUint(fields[1], 10, 32)
 		count, countErr := strconv.ParseUint(fields[2], 10, 32)
 		if startErr != nil || countErr != nil || start == 0 || start+count > math.MaxUint32 {
-			return 0, fmt.Errorf("%s: %q is not root:FIRST:COUNT", path, lines.Text())
+			return 0, false, fmt.Errorf("%s: %q is not %s:FIRST:COUNT", path, lines.Text(), name)
 		}
 		if count >= Size {
-			return uint32(start), nil
+			return uint32(start), true, nil
 		}
 	}
-	return firstID, lines.Err()
+	return 0, false, lines.Err()
 }

@@ -80,3 +80,20 @@ func TestSubordinate(t *testing.T) {
 		t.Errorf("without the file: %d, %v", got, err)
 	}
 }
+
+// A user has a range by name or by number, and not that of another.
+func TestOwnRange(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "subuid")
+	if err := os.WriteFile(path, []byte("alice:100000:65536\n1001:200000:65536\nbob:300000:65535\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name, number string
+		want         uint32
+		found        bool
+	}{{"alice", "1000", 100000, true}, {"carol", "1001", 200000, true}, {"bob", "1002", 0, false}, {"dave", "1003", 0, false}} {
+		if got, found, err := ownRange(path, test.name, test.number); got != test.want || found != test.found || err != nil {
+			t.Errorf("%s: %d, %v, %v", test.name, got, found, err)
+		}
+	}
+}

@@ -50,10 +50,26 @@ var overlayMounters = []overlayMounter{
 	{mount: mountLegacy, limit: 150},
 }
 
-// overlayOptions: a redirect or a metadata-only copy would make the upper layer
-// depend on the layers below it, and it is collected from without them. An index
-// would refuse layers that an earlier mount has used.
-var overlayOptions = []string{"redirect_dir=off", "metacopy=off", "index=off"}
+// OverlayOptions are those of every overlay of cic, short of its layers. A redirect
+// or a metadata-only copy would make the upper layer depend on the layers below it,
+// and it is collected from without them; an index would refuse layers that an earlier
+// mount has used. In a user namespace an overlay cannot have the first two, and its
+// marks are in extended attributes that users may set.
+// Source: Documentation/filesystems/overlayfs.rst of the kernel.
+func OverlayOptions() []string {
+	if userns.Inside() {
+		return []string{"userxattr", "index=off", "volatile"}
+	}
+	return []string{"redirect_dir=off", "metacopy=off", "index=off", "volatile"}
+}
+
+// opaqueMark is the extended attribute of a directory that hides those below it.
+func opaqueMark() string {
+	if userns.Inside() {
+		return "user.overlay.opaque"
+	}
+	return "trusted.overlay.opaque"
+}
 
 // mountSource stands for the device in the mount table, whose other columns would
 // not tell whose mount it is.
@@ -79,14 +95,15 @@ func mountFsopen(o overlay, target string) (err error) {
 	if err := errors.Join(configDir(fsfd, "upperdir", layers.upper()), configDir(fsfd, "workdir", layers.work())); err != nil {
 		return fmt.Errorf("private layer %q: %w", o.private, err)
 	}
-	for _, option := range append([]string{"source=" + mountSource}, overlayOptions...) {
-		key, value, _ := strings.Cut(option, "=")
-		if err := unix.FsconfigSetString(fsfd, key, value); err != nil {
+	for _, option := range append([]string{"source=" + mountSource}, OverlayOptions()...) {
+		key, value, valued := strings.Cut(option, "=")
+		set := func() error { return unix.FsconfigSetFlag(fsfd, key) }
+		if valued {
+			set = func() error { return unix.FsconfigSetString(fsfd, key, value) }
+		}
+		if err := set(); err != nil {
 			return fmt.Errorf("overlay option %s: %w%s", option, err, fsLog(fsfd))
 		}
-	}
-	if err := unix.FsconfigSetFlag(fsfd, "volatile"); err != nil {
-		return fmt.Errorf("overlay option volatile: %w%s", err, fsLog(fsfd))
 	}
 	if err := unix.FsconfigCreate(fsfd); err != nil {
 		return fmt.Errorf("make overlay: %w%s", err, fsLog(fsfd))
@@ -120,8 +137,8 @@ func mountLegacy(o overlay, target string) (err error) {
 	}
 	options := append([]string{
 		"lowerdir=" + strings.Join(lower, ":"),
-		"upperdir=" + layers.upper(), "workdir=" + layers.work(), "volatile",
-	}, overlayOptions...)
+		"upperdir=" + layers.upper(), "workdir=" + layers.work(),
+	}, OverlayOptions()...)
 	on, err := openDirPath(target)
 	if err != nil {
 		return fmt.Errorf("open mount point %q: %w", target, err)

@@ -230,7 +230,7 @@ func resolveType(dirFd int, name string, typ uint8) (resolved uint8, whiteout bo
 // isOpaque reports whether a directory hides those of lower layers.
 func isOpaque(dirFd int, name string) bool {
 	var value [1]byte
-	n, err := unix.Lgetxattr(procPath(dirFd, name), "trusted.overlay.opaque", value[:])
+	n, err := unix.Lgetxattr(procPath(dirFd, name), opaqueMark(), value[:])
 	return err == nil && n == 1 && value[0] == 'y'
 }
 
