@@ -150,6 +150,22 @@ func TestDaemonStopsWhileJobsRun(t *testing.T) {
 	}
 }
 
+// One that hangs is replaced by the run that it keeps waiting.
+func TestDaemonHangsWhileJobsRun(t *testing.T) {
+	requireContainerd(t)
+	r := acquire(t, t.TempDir(), 0)
+	j := begin(t, r)
+	first := pids(t, r.daemon)
+	kill(t, unix.SIGSTOP, first...)
+	j.proceed(t)
+	if err := errors.Join(j.err, j.sandbox.Close()); err != nil || j.code != 7 {
+		t.Errorf("exit code %d, %v", j.code, err)
+	}
+	if got := pids(t, r.daemon); len(got) != 1 || slices.Equal(got, first) {
+		t.Errorf("processes %v after %v had hung", got, first)
+	}
+}
+
 // A run that comes when the containerd hangs replaces it, and the others go on.
 func TestDaemonThatHangsIsReplaced(t *testing.T) {
 	requireContainerd(t)
