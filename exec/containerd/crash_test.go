@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"github.com/containerd/containerd/v2/client"
+	ggcr "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sys/unix"
 
 	"github.com/cic-ci/cic/exec"
@@ -135,6 +137,28 @@ func TestDaemonDiesWhileAJobStarts(t *testing.T) {
 	code, err := sandbox.Run(t.Context(), program("echo started; exit 7"), &out)
 	if err := errors.Join(err, sandbox.Close()); err != nil || code != 7 || out.String() != "started\n" {
 		t.Errorf("exit code %d, %v, output %q", code, err, out.String())
+	}
+}
+
+// A pull goes on with the next containerd.
+func TestDaemonDiesDuringAPull(t *testing.T) {
+	requireContainerd(t)
+	reg := newRegistry(t, map[string]ggcr.Image{"a:1": uniqueImage(t)})
+	r := acquire(t, t.TempDir(), 0)
+	r.cfg.Images = nil
+	first := pids(t, r.daemon)
+	var once sync.Once
+	reg.before = func(_ http.ResponseWriter, request *http.Request) bool {
+		if strings.Contains(request.URL.Path, "/blobs/") {
+			once.Do(func() { kill(t, unix.SIGKILL, first...) })
+		}
+		return false
+	}
+	if out, code := run(t, r, job{image: reg.host + "/a:1", script: "echo pulled"}); out != "pulled\n" || code != 0 {
+		t.Errorf("got %q, %d", out, code)
+	}
+	if got := pids(t, r.daemon); slices.Equal(got, first) {
+		t.Error("containerd was not killed")
 	}
 }
 

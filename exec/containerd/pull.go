@@ -21,12 +21,14 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/distribution/reference"
 	"golang.org/x/sys/unix"
+	"google.golang.org/grpc/codes"
+	grpcstatus "google.golang.org/grpc/status"
 
 	"github.com/cic-ci/cic/exec"
 )
 
 const (
-	// pullAttempts is how often a pull is tried when the registry is at fault.
+	// pullAttempts is how often a pull is tried when the image is not.
 	pullAttempts = 3
 	// pullIdle is how long a registry may send nothing.
 	pullIdle = 30 * time.Second
@@ -66,8 +68,12 @@ func (r *Runtime) pull(ctx context.Context, ref string) (client.Image, error) {
 	}
 }
 
-// transient reports whether the same pull may work a little later.
+// transient reports whether the same pull may work a little later: also where
+// containerd died meanwhile, which is started again.
 func transient(err error) bool {
+	if errdefs.IsUnavailable(err) || grpcstatus.Code(err) == codes.Unavailable {
+		return true
+	}
 	var status remoteserrors.ErrUnexpectedStatus
 	if errors.As(err, &status) {
 		return status.StatusCode == http.StatusTooManyRequests || status.StatusCode >= 500
