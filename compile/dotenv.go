@@ -26,6 +26,20 @@ func (l *lowering) dotenvSources(n *node) []string {
 	return names
 }
 
+// dropDotenvSources removes the sources whose report has turned out to be outside
+// of the project, or empty, once its variables were expanded.
+func dropDotenvSources(jobs []plan.Job) {
+	reports := make(map[string]bool)
+	for i := range jobs {
+		if a := jobs[i].Artifacts; a != nil && len(a.Reports["dotenv"]) > 0 {
+			reports[jobs[i].Name] = true
+		}
+	}
+	for i := range jobs {
+		jobs[i].DotenvFrom = slices.DeleteFunc(jobs[i].DotenvFrom, func(name string) bool { return !reports[name] })
+	}
+}
+
 // downloads reports whether a job gets the artifacts of another by GitLab's rule.
 func (n *node) downloads(from *node) bool {
 	if n.dependencies != nil && !slices.Contains(n.dependencies, from) {

@@ -60,6 +60,7 @@ func lower(p *pipeline.Pipeline, sel *selection, g *graph, env *environment) (*l
 			return nil, l.diags.list
 		}
 	}
+	dropDotenvSources(out.plan.Jobs)
 	l.checkRequests(p)
 	l.noteDefaultImage()
 	edges, err := plan.NewGraph(out.plan)

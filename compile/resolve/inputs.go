@@ -91,6 +91,10 @@ func (l *loader) declarations(n *syntax.Node) (inputs []*input) {
 		return nil
 	}
 	for _, p := range n.Pairs {
+		if p.Key.Kind == syntax.Bool {
+			l.fail(CodeSpec, p.Key, "the name of an input must be a string, but YAML reads %s as a boolean", p.Key.Raw).Help = fmt.Sprintf("quote it: %q", p.Key.Raw)
+			continue
+		}
 		if !inputName.MatchString(p.Key.Value) {
 			l.fail(CodeSpec, p.Key, "%q cannot be the name of an input", p.Key.Value).Help = "use letters, digits, - and _"
 			continue

@@ -22,6 +22,9 @@ func TestInputDeclarations(t *testing.T) {
 			`main.yml:1:34 CIC2019 the condition of a rule is a text, not a boolean`,
 		}},
 		{"null default", `{a: {default: null}}`, []string{`main.yml:1:30 CIC2021 the default of input "a" must be of type string, not null`}},
+		{"boolean name", `{on: {default: x}}`, []string{
+			`main.yml:1:17 CIC2019 the name of an input must be a string, but YAML reads on as a boolean (quote it: "on")`,
+		}},
 		{"no mapping", `{a: x}`, []string{`main.yml:1:20 CIC2019 the input "a" is a mapping, not a string`}},
 		{"options", `{a: {type: array, default: [1], options: [[2]]}}`, []string{
 			`main.yml:1:43 CIC2021 input "a" cannot be "[1]", which is not in its list of options: "[2]"`,

@@ -308,7 +308,11 @@ func (p *parser) unexpected(t *tok) *Error {
 	case tokenAlias:
 		return p.fail(CodeSyntax, t, "unexpected alias %s", quoted("*"+t.text))
 	}
-	return p.fail(CodeSyntax, t, "unexpected %s", quoted(t.text))
+	e := p.fail(CodeSyntax, t, "unexpected %s", quoted(t.text))
+	if last.kind == tokenPlain && (t.kind == tokenListStart || t.kind == tokenMapStart) {
+		e.Help = fmt.Sprintf("inside of brackets, put text with a %q in quotes", t.text)
+	}
+	return e
 }
 
 // strayText reports a text where none can be; last is the token before it.

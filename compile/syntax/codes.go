@@ -41,4 +41,8 @@ const (
 	CodeIgnoredDocument = "CIC1018"
 	// CodeSymbol (warning): a scalar that begins with a colon.
 	CodeSymbol = "CIC1019"
+	// CodeMergeBehind (warning): a merge key (<<) behind a key that it has too.
+	CodeMergeBehind = "CIC1021"
+	// CodeBang (warning): a tag that says nothing but that the value is a text.
+	CodeBang = "CIC1022"
 )

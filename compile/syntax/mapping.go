@@ -46,7 +46,7 @@ func (b *mappingBuilder) node() *Node { return b.n }
 
 // add adds an entry of the source text.
 func (b *mappingBuilder) add(key, value *Node) *Error {
-	if key.plain && key.Value == "<<" {
+	if key.merge {
 		return b.merge(key, value)
 	}
 	if i := b.find(key.Value); i >= 0 && b.from[i] == explicit {
@@ -82,10 +82,25 @@ func (b *mappingBuilder) merge(key, value *Node) *Error {
 			return e
 		}
 		for _, pair := range maps[i].Pairs {
+			b.warnMergeBehind(key, pair)
 			b.put(pair, fromMerge)
 		}
 	}
 	return nil
+}
+
+// warnMergeBehind warns of a merge key behind a key that it brings too, with
+// another value: there the loader of GitLab is at odds with the merge type of
+// YAML 1.1, which the specification follows (section 2).
+func (b *mappingBuilder) warnMergeBehind(merge *Node, pair Pair) {
+	i := b.find(pair.Key.Value)
+	if i < 0 || b.from[i] != explicit || b.n.Pairs[i].Value == pair.Value || len(b.p.errs) >= maxErrors {
+		return
+	}
+	w := b.p.errs.Warn(CodeMergeBehind, merge.Pos, 2,
+		fmt.Sprintf("%s keeps its value, but GitLab takes that of a \"<<\" behind it", quoted(pair.Key.Raw)))
+	w.Notes = []Note{{b.n.Pairs[i].Key.Pos, "defined here"}}
+	w.Help = `write "<<" before the keys that are to differ from what it merges`
 }
 
 func (b *mappingBuilder) find(key string) int { return b.n.find(key) }

@@ -80,8 +80,8 @@ type Node struct {
 	// lines: for a block scalar, the source line of each line of Value (see Line).
 	firstLine int
 	block     bool
-	// plain: a scalar without quotes, that is what a merge key must be.
-	plain bool
+	// merge: as a key, it merges.
+	merge bool
 	// index of the entries by key, for a large mapping.
 	index map[string]int
 }

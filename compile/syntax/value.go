@@ -14,7 +14,7 @@ func (p *parser) scalarOf(t *tok, tag *tok) (*Node, *Error) {
 	if e != nil {
 		return nil, e
 	}
-	n.Value, n.Raw, n.plain = t.text, t.text, t.kind == tokenPlain
+	n.Value, n.Raw, n.merge = t.text, t.text, t.text == "<<" && tag == nil
 	switch {
 	case t.kind == tokenBlock:
 		n.block, n.firstLine = t.literal, t.line+1
@@ -145,8 +145,15 @@ func (p *parser) applyTag(n *Node, t *tok) *Error {
 		}
 		n.Kind, n.Pos = Reference, p.pos(t)
 		return nil
+	case tag == "!!merge" && n.Kind == String && n.Value == "<<":
+		n.merge = true
+		return nil
 	case tag == "!" && n.IsScalar():
 		kind = String
+		if n.Raw != "" && len(p.errs) < maxErrors {
+			w := p.errs.Warn(CodeBang, p.pos(t), 1, `the "!" before this value is a tag of YAML: it is dropped`)
+			w.Help = "put the whole value in quotes to keep it"
+		}
 	case !known:
 		e := p.fail(CodeTag, t, "unknown tag %s", quoted(tag))
 		e.Help = "the only tag of the pipeline language is !reference; put text that begins with \"!\" in quotes"
