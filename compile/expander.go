@@ -28,6 +28,8 @@ type expander struct {
 	// late, if not nil, reports whether a variable may get another value at run time,
 	// from the dotenv report of an earlier job: a reference to it stays one.
 	late func(name string) bool
+	// open: a reference to a variable that nobody defines stays one.
+	open bool
 
 	done map[string]plan.Text
 	// stack holds the variables that are being expanded, each in the one before
@@ -96,7 +98,7 @@ func (e *expander) predefinedValue(name string) (plan.Text, bool) {
 	if t, ok := e.predefined(name); ok {
 		return t, true
 	}
-	if plan.RuntimeVariable(name) {
+	if plan.RuntimeVariable(name) || e.open {
 		return runtimeReference(name), true
 	}
 	return plan.Text{}, false
@@ -184,6 +186,24 @@ func (e *expander) kept(s string) plan.Text {
 		}
 	})
 	return b.result()
+}
+
+// openText is text, but references to variables that nobody defines stay, in the
+// values of other variables too. missing is the first of them, "" if there is none.
+func (e *expander) openText(s string) (t plan.Text, missing string) {
+	open := &expander{
+		define: e.define, late: e.late, open: true, done: map[string]plan.Text{},
+		report: func(*syntax.Error) {}, // which has been done
+		predefined: func(name string) (plan.Text, bool) {
+			t, ok := e.predefined(name)
+			if !ok && !plan.RuntimeVariable(name) && missing == "" {
+				missing = name
+			}
+			return t, ok
+		},
+	}
+	t = open.text(s)
+	return t, missing
 }
 
 // undefined returns the first name that s refers to and nobody defines, "" if

@@ -39,53 +39,48 @@ func (m *images) normalise(name string) (string, error) {
 // what it refers to is known only at run time.
 func (l *lowering) imageName(e *expander, j *pipeline.Job, name pipeline.Text) plan.Text {
 	t := e.text(name.Value)
-	if t.Template {
-		return t
+	fault := error(nil)
+	if !t.Template {
+		full, err := l.images.normalise(t.Value)
+		if err == nil {
+			return plan.Literal(full)
+		}
+		fault = err
 	}
-	full, err := l.images.normalise(t.Value)
-	if err == nil {
-		return plan.Literal(full)
+	if open, missing := e.openText(name.Value); missing != "" {
+		l.reportUndefinedImage(j, name, open, missing)
+		return open
 	}
-	diag := &syntax.Error{
-		Code: codeImage, Pos: name.Pos, Len: utf8.RuneCountInString(name.Value), Job: j.Name,
-		Msg: fmt.Sprintf("image %q is no image reference: %s", t.Value, imageFault(t.Value, err)),
+	if fault != nil {
+		l.reportImage(j, name, t.Value, fault)
 	}
-	if t.Value == "" {
-		diag.Msg = "the image has no name"
-	}
-	if t.Value != name.Value {
-		diag.Label = fmt.Sprintf("expands to %q", t.Value)
-	}
-	if missing := e.undefined(name.Value); missing != "" {
-		t = l.undefinedImage(e, name)
-		diag.Severity, diag.Code = syntax.SeverityWarning, codeUndefinedImage
-		diag.Msg = fmt.Sprintf("variable %q in the name of an image is not defined: the job fails when it is run", missing)
-		diag.Help = fmt.Sprintf("give it: --var %s=..., or run in another image: --image '%s=...'", missing, t.Value)
-	}
-	l.diags.report(diag)
 	return t
 }
 
-// undefinedImageHost stands before the names of images whose variables are not
-// defined. It is no host, now or ever (RFC 2606).
-const undefinedImageHost = "undefined.invalid/"
-
-// undefinedImage is a reference in place of one that lacks variables, which stand in
-// it by their names. On GitLab too such a job exists, and fails when it is run.
-func (l *lowering) undefinedImage(e *expander, name pipeline.Text) plan.Text {
-	var b strings.Builder
-	scanReferences(name.Value, false, func(literal string) { b.WriteString(literal) }, func(ref, _ string) {
-		if value, ok := e.value(ref); ok && !value.Template {
-			b.WriteString(value.Value)
-		} else {
-			b.WriteString(strings.ToLower(strings.Trim(ref, "_")))
-		}
+// reportUndefinedImage warns of an image that mentions an undefined variable. The
+// runner expands it on GitLab: there too the pipeline is valid, and the job fails
+// when it is run (specification 18.4 and 21).
+func (l *lowering) reportUndefinedImage(j *pipeline.Job, name pipeline.Text, open plan.Text, missing string) {
+	l.diags.report(&syntax.Error{
+		Severity: syntax.SeverityWarning, Code: codeUndefinedImage, Pos: name.Pos, Len: utf8.RuneCountInString(name.Value), Job: j.Name,
+		Msg:  fmt.Sprintf("variable %q in the name of an image is not defined: the job fails when it is run", missing),
+		Help: fmt.Sprintf("give it: --var %s=..., or run in another image: --image '%s=...'", missing, open.Value),
 	})
-	full, err := l.images.normalise(undefinedImageHost + strings.Trim(b.String(), "/"))
-	if err != nil {
-		full = undefinedImageHost + "image:latest"
+}
+
+// reportImage reports an image that expands to value, which is no reference.
+func (l *lowering) reportImage(j *pipeline.Job, name pipeline.Text, value string, err error) {
+	diag := &syntax.Error{
+		Code: codeImage, Pos: name.Pos, Len: utf8.RuneCountInString(name.Value), Job: j.Name,
+		Msg: fmt.Sprintf("image %q is no image reference: %s", value, imageFault(value, err)),
 	}
-	return plan.Literal(full)
+	if value == "" {
+		diag.Msg = "the image has no name"
+	}
+	if value != name.Value {
+		diag.Label = fmt.Sprintf("expands to %q", value)
+	}
+	l.diags.report(diag)
 }
 
 // imageFault tells what is wrong with a reference, in the words of its grammar.

@@ -96,11 +96,20 @@ func (r *run) number() int64 {
 	return r.RunDir.Number
 }
 
-// image is the expanded reference; [plan.Plan.Validate] has seen that it expands.
-func (w *worker) image() string {
-	image, err := w.job.Image.Name.Expand(lookup(w.vars))
+// image is the expanded reference. A variable that nobody defines stays as it is
+// written, so that the message says what is missing.
+func (w *worker) image() string { return w.imageName(w.job.Image.Name) }
+
+// imageName expands a reference; [plan.Plan.Validate] has seen that it can be.
+func (w *worker) imageName(name plan.Text) string {
+	image, err := name.Expand(func(variable string) (string, bool) {
+		if value, ok := w.vars[variable]; ok {
+			return value, true
+		}
+		return "${" + variable + "}", true
+	})
 	if err != nil {
-		return w.job.Image.Name.String()
+		return name.String()
 	}
 	return image
 }

@@ -32,10 +32,7 @@ func (w *worker) services() ([]Service, error) {
 	for i := range w.job.Services {
 		declared := &w.job.Services[i]
 		s := Service{Image: declared.Image, Command: declared.Command, Privileged: declared.Privileged && privileged}
-		image, err := declared.Name.Expand(lookup(w.vars))
-		if err != nil {
-			return nil, fmt.Errorf("service %q: %w", declared.Name, err)
-		}
+		image := w.imageName(declared.Name)
 		s.Image.Name = plan.Literal(image)
 		if s.Names = w.claimNames(&hosts, image, declared.Alias); len(s.Names) == 0 {
 			continue

@@ -218,6 +218,7 @@ func (s scope) image(im *Image) { s.field("image").imageFields(im) }
 
 func (s scope) imageFields(im *Image) {
 	name := s.field("name")
+	name.open = true // a variable that nobody defines makes the job fail, unless its image is replaced
 	name.required(im.Name)
 	if im.Name.Template {
 		segments, _ := im.Name.Segments() // a malformed template is reported by required

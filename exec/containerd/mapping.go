@@ -115,7 +115,10 @@ func matchAsterisks(pattern, s string) bool {
 // and tag or digest.
 func normalise(ref string) (string, error) {
 	named, err := reference.ParseNormalizedNamed(ref)
-	if err != nil {
+	switch {
+	case err != nil && strings.Contains(ref, "${"):
+		return "", fmt.Errorf("image reference %q: a variable in it is not defined", ref)
+	case err != nil:
 		return "", fmt.Errorf("image reference %q: %w", ref, err)
 	}
 	return reference.TagNameOnly(named).String(), nil
