@@ -14,8 +14,10 @@ import (
 	"github.com/containerd/containerd/v2/core/remotes/docker"
 	"github.com/containerd/containerd/v2/core/remotes/docker/config"
 	"github.com/containerd/errdefs"
+	"github.com/containerd/log"
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/sirupsen/logrus"
 )
 
 // certDirs are where a machine's administrator says how to reach registries:
@@ -27,11 +29,30 @@ var certDirs = []string{"/etc/containerd/certs.d", "/etc/docker/certs.d"}
 // authorisations, also those that failed. A registry on this machine's loopback may
 // speak HTTP, and its certificate is not checked, as with Docker.
 func (r *Runtime) resolver(ctx context.Context) remotes.Resolver {
-	return docker.NewResolver(docker.ResolverOptions{Hosts: config.ConfigureHosts(ctx, config.HostOptions{
+	return docker.NewResolver(docker.ResolverOptions{Hosts: config.ConfigureHosts(r.warnLogged(ctx), config.HostOptions{
 		HostDir:      r.certDir,
 		Credentials:  r.credentials,
 		UpdateClient: guardClient,
 	})})
+}
+
+// warnLogged makes warnings of the errors that the client library only logs, and goes
+// on after: a hosts.toml that it cannot read.
+func (r *Runtime) warnLogged(ctx context.Context) context.Context {
+	logger := logrus.New()
+	logger.SetOutput(io.Discard)
+	logger.AddHook(warnHook(r.cfg.Warn))
+	return log.WithLogger(ctx, logrus.NewEntry(logger))
+}
+
+// warnHook is called with each error that is logged.
+type warnHook func(text string)
+
+func (h warnHook) Levels() []logrus.Level { return []logrus.Level{logrus.ErrorLevel} }
+
+func (h warnHook) Fire(entry *logrus.Entry) error {
+	h(fmt.Sprintf("%s: %v", entry.Message, entry.Data[logrus.ErrorKey]))
+	return nil
 }
 
 // certDir is the directory with the settings of a registry.

@@ -43,6 +43,7 @@ func TestCertDirs(t *testing.T) {
 		name, ref string
 		files     map[string]string // below certs.d
 		want      string            // empty: it works
+		warning   string
 	}{
 		{name: "loopback", ref: host + "/a:1"},
 		{name: "unknown authority", ref: host + "/a:1", files: map[string]string{host + "/hosts.toml": `server = "https://` + host + `"`},
@@ -53,6 +54,7 @@ func TestCertDirs(t *testing.T) {
 		{name: "mirror", ref: "registry.invalid/a:1", files: map[string]string{
 			"registry.invalid/hosts.toml": fmt.Sprintf("[host.%q]\n  capabilities = [\"pull\", \"resolve\"]\n  ca = \"ca.crt\"\n", "https://"+host), "registry.invalid/ca.crt": string(authority),
 		}},
+		{name: "damaged", ref: host + "/a:1", files: map[string]string{host + "/hosts.toml": "server ="}, warning: "hosts.toml: toml: "},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -65,7 +67,16 @@ func TestCertDirs(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			r := open(t, func(c *Config) { c.CertDirs = []string{filepath.Join(dir, "none"), dir} })
+			var warnings lockedBuffer
+			r := open(t, func(c *Config) {
+				c.CertDirs = []string{filepath.Join(dir, "none"), dir}
+				c.Warn = func(text string) { fmt.Fprintln(&warnings, text) }
+			})
+			defer func() {
+				if got := warnings.String(); strings.Contains(got, "hosts.toml") != (test.warning != "") || !strings.Contains(got, test.warning) {
+					t.Errorf("warnings %q, want %q", got, test.warning)
+				}
+			}()
 			j := job{image: test.ref, plan: plan.Job{Image: plan.Image{PullPolicy: []string{"always"}}}}
 			s, err := r.Setup(t.Context(), j.spec(t))
 			if test.want == "" {
