@@ -108,6 +108,9 @@ func imageRequests(p *plan.Plan) ([]containerd.ImageRequest, error) {
 	seen := map[string]bool{}
 	for i := range p.Jobs {
 		j := &p.Jobs[i]
+		if j.Trigger != nil {
+			continue
+		}
 		all := []plan.Image{j.Image}
 		for _, s := range j.Services {
 			all = append(all, s.Image)

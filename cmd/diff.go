@@ -132,8 +132,8 @@ func checkScript(p *plan.Plan, name string, text []byte) error {
 	sum := sha256.Sum256(text)
 	got := hex.EncodeToString(sum[:])
 	for i := range p.Jobs {
-		for _, s := range []*plan.Script{&p.Jobs[i].Script, p.Jobs[i].AfterScript} {
-			if s != nil && s.Path == name && s.SHA256 != got {
+		for _, s := range p.Jobs[i].Scripts() {
+			if s.Path == name && s.SHA256 != got {
 				return &plan.IntegrityError{File: name, Want: s.SHA256, Got: got,
 					Reason: "changed since the plan was made", Help: "compile the pipeline again"}
 			}

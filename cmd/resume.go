@@ -211,12 +211,8 @@ func earlier(c *cli.Context, record *exec.Record, pl *plan.Plan) (*exec.Earlier,
 func keepPlan(dir *exec.RunDir, r *request) error {
 	scripts := map[string][]byte{}
 	for i := range r.plan.Jobs {
-		j := &r.plan.Jobs[i]
-		for _, s := range []*plan.Script{&j.Script, j.AfterScript} {
-			if s == nil {
-				continue
-			}
-			body, err := r.scripts(*s)
+		for _, s := range r.plan.Jobs[i].Scripts() {
+			body, err := r.scripts(s)
 			if err != nil {
 				return execError(err)
 			}

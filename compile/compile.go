@@ -67,6 +67,12 @@ type Options struct {
 	SkipUnsupported bool
 	// Warnings say what becomes of warnings; without a rule they are reported.
 	Warnings []WarningRule
+
+	// Of a child pipeline: the one above, its files, and which of Given are values
+	// that nothing is expanded in any more.
+	parent  *environment
+	child   *childFiles
+	literal map[string]bool
 }
 
 // Result is what a compilation makes.
@@ -87,6 +93,13 @@ func Compile(o Options) (result *Result, found syntax.ErrorList, sources map[str
 }
 
 func walk(o Options, sources map[string][]byte) (*Result, syntax.ErrorList) {
+	result, found := build(o, sources)
+	found = judge(found, o.Warnings, sources)
+	return pass(&found, func() (*Result, syntax.ErrorList) { return finish(result, found) }), found
+}
+
+// build makes one pipeline and those that it starts.
+func build(o Options, sources map[string][]byte) (*Result, syntax.ErrorList) {
 	var found syntax.ErrorList
 	env := pass(&found, func() (*environment, syntax.ErrorList) { return newEnvironment(o) })
 	root := pass(&found, func() (*syntax.Node, syntax.ErrorList) { return resolveFiles(env, sources) })
@@ -97,6 +110,5 @@ func walk(o Options, sources map[string][]byte) (*Result, syntax.ErrorList) {
 	edges := pass(&found, func() (*graph, syntax.ErrorList) { return newGraph(pipe, chosen) })
 	jobs := pass(&found, func() (*lowered, syntax.ErrorList) { return lower(pipe, chosen, edges, env) })
 	result := pass(&found, func() (*Result, syntax.ErrorList) { return generate(jobs, env) })
-	found = judge(found, o.Warnings, sources)
-	return pass(&found, func() (*Result, syntax.ErrorList) { return finish(result, found) }), found
+	return pass(&found, func() (*Result, syntax.ErrorList) { return addChildren(result, jobs, env) }), found
 }

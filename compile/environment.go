@@ -17,7 +17,7 @@ const defaultImage = "python:3.11"
 
 // Events are the pipeline sources that GitLab knows (specification section 11).
 var Events = []string{
-	"push", "web", "schedule", "api", "trigger", "pipeline", "parent_pipeline", plan.EventMergeRequest,
+	"push", "web", "schedule", "api", "trigger", "pipeline", plan.ChildEvent, plan.EventMergeRequest,
 	"external", "external_pull_request_event", "chat", "webide",
 }
 
@@ -29,6 +29,12 @@ type environment struct {
 	context plan.Context
 	// predefined are the predefined variables that are known now and common to all jobs.
 	predefined plan.Variables
+	// merge: this is a merge request pipeline, which is neither a branch nor a tag
+	// pipeline, or a child of one.
+	merge bool
+	// depth is how many pipelines stand above; budget is shared with these.
+	depth  int
+	budget *budget
 	// sources finds places in the files that were read.
 	sources *sources
 	files   *files
@@ -59,7 +65,7 @@ func newEnvironment(o Options) (*environment, syntax.ErrorList) {
 				"give it when the plan is run: cic exec --secret " + name
 		}
 	}
-	env := &environment{options: o, event: o.Event, files: &files{options: o}}
+	env := &environment{options: o, event: o.Event, files: &files{options: o}, budget: &budget{}}
 	if env.event == "" {
 		env.event = "push"
 	}
@@ -70,7 +76,12 @@ func newEnvironment(o Options) (*environment, syntax.ErrorList) {
 	if o.Tag {
 		env.context.RefType = "tag"
 	}
+	env.merge = env.event == plan.EventMergeRequest
 	env.predefined = plan.ContextVariables(env.context)
+	if o.parent != nil {
+		env.descend(o.parent)
+		return env, errs
+	}
 	for _, v := range []plan.Variable{
 		{Name: "CI_CONFIG_PATH", Value: plan.Literal(filepath.ToSlash(o.Source))},
 		{Name: "CI_NODE_TOTAL", Value: plan.Literal("1")},
@@ -110,13 +121,9 @@ func changedOptions(o Options) map[string]string {
 	return options
 }
 
-// mergeRequest reports whether this is a merge request pipeline, which is
-// neither a branch nor a tag pipeline.
-func (e *environment) mergeRequest() bool { return e.event == plan.EventMergeRequest }
-
 // refText names the ref for a person.
 func (e *environment) refText() string {
-	if e.mergeRequest() {
+	if e.merge {
 		return "a merge request pipeline"
 	}
 	return fmt.Sprintf("%s %q (event %s)", e.context.RefType, e.options.Ref, e.event)

@@ -130,7 +130,7 @@ var includeVariables = []string{
 // receives their texts.
 func resolveFiles(env *environment, texts map[string][]byte) (*syntax.Node, syntax.ErrorList) {
 	o := env.options
-	r, errs := resolve.Resolve(o.Source, o.Data, resolve.Options{
+	read := resolve.Options{
 		Project: o.Project, Vendored: o.Vendored, Stub: o.StubIncludes, Inputs: o.Inputs,
 		Lookup: env.includeVariable,
 		Exists: func(patterns []string) (bool, error) {
@@ -141,9 +141,21 @@ func resolveFiles(env *environment, texts map[string][]byte) (*syntax.Node, synt
 			a, err := env.files.changed(patterns, nil, compareTo)
 			return a.holds && err == nil, err
 		},
-	})
+	}
+	var r *resolve.Result
+	var errs syntax.ErrorList
+	if o.child == nil {
+		r, errs = resolve.Resolve(o.Source, o.Data, read)
+	} else {
+		read.Artifact = o.child.artifact
+		r, errs = resolve.Child(o.child.entries, read)
+		errs = append(errs, env.budget.read(r.Sources, o.child.pos)...)
+	}
 	maps.Copy(texts, r.Sources)
 	env.sources = &sources{texts: texts, lines: map[string][]string{}}
+	if o.child != nil && r.Root == nil && !errs.HasErrors() {
+		errs = append(errs, &syntax.Error{Code: codeLeftOutChild}) // the caller tells it
+	}
 	return r.Root, errs
 }
 

@@ -186,7 +186,7 @@ func (s *selector) matchRef(entry string) (holds, ok bool) {
 	}
 	if strings.HasPrefix(pattern, "/") {
 		match, ok := expr.MatchPattern(pattern, s.env.options.Ref)
-		return match && !s.env.mergeRequest(), ok
+		return match && !s.env.merge, ok
 	}
 	return s.matchKeyword(pattern), true
 }
@@ -195,7 +195,7 @@ func (s *selector) matchRef(entry string) (holds, ok bool) {
 // singular or plural) or the ref itself.
 func (s *selector) matchKeyword(name string) bool {
 	env := s.env
-	if !env.mergeRequest() {
+	if !env.merge {
 		switch {
 		case name == env.options.Ref,
 			name == "branches" && !env.options.Tag,

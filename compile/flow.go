@@ -29,6 +29,7 @@ func (l *lowering) flow(p *plan.Plan, g *graph, edges *plan.Graph) {
 			whole[i] = 0 // these stages leave nothing
 		}
 		switch {
+		case n.job.Trigger != nil: // it downloads nothing (specification section 28)
 		case n.stageMode && n.dependencies == nil:
 			l.setInputs(p, edges, i, whole[i], nil)
 		case n.stageMode:

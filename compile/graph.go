@@ -73,6 +73,7 @@ func newGraph(p *pipeline.Pipeline, sel *selection) (*graph, syntax.ErrorList) {
 	for i := range p.Jobs {
 		b.checkNeeds(i)
 		b.checkDependencies(i)
+		b.checkTrigger(b.p.Jobs[i])
 	}
 	b.checkCycles()
 	if b.diags.list.HasErrors() {

@@ -18,6 +18,10 @@ const defaultTimeout = 3600
 type lowered struct {
 	plan  *plan.Plan
 	nodes []*node // parallel to plan.Jobs
+	// pipeline names the trigger job of a child pipeline, for its scripts.
+	pipeline string
+	// children are the child pipelines to be compiled, in plan order.
+	children []child
 	// predefined are, parallel to plan.Jobs, the predefined variables of the job alone.
 	predefined []plan.Variables
 }
@@ -28,6 +32,7 @@ func lower(p *pipeline.Pipeline, sel *selection, g *graph, env *environment) (*l
 	out := &lowered{
 		nodes:      g.nodes,
 		predefined: make([]plan.Variables, len(g.nodes)),
+		pipeline:   env.pipelineName(),
 		plan: &plan.Plan{
 			FormatVersion: plan.FormatVersion,
 			Source:        filepath.ToSlash(env.options.Source),
@@ -53,7 +58,11 @@ func lower(p *pipeline.Pipeline, sel *selection, g *graph, env *environment) (*l
 		}
 	}
 	for i, n := range g.nodes {
-		out.plan.Jobs[i] = l.job(g, n, &out.predefined[i])
+		if n.job.Trigger != nil {
+			out.plan.Jobs[i] = l.triggerJob(g, n)
+		} else {
+			out.plan.Jobs[i] = l.job(g, n, &out.predefined[i])
+		}
 		out.plan.Jobs[i].Rules = l.rules(out.plan, n.decision.tried)
 		if l.tooLarge() {
 			l.reportSize(n, "the variables of all jobs", "give variables to the jobs that use them, not to all at the top level")
@@ -61,6 +70,7 @@ func lower(p *pipeline.Pipeline, sel *selection, g *graph, env *environment) (*l
 		}
 	}
 	dropDotenvSources(out.plan.Jobs)
+	out.children = l.children
 	l.checkRequests(p)
 	l.noteDefaultImage()
 	edges, err := plan.NewGraph(out.plan)
@@ -106,6 +116,7 @@ type lowering struct {
 	imageless []*pipeline.Job
 	// reporting are the jobs with a dotenv report, in plan order.
 	reporting []*node
+	children  []child
 	// told are the secrets of which was said that they must be given.
 	told map[string]bool
 	// size is what the jobs' variables and inputs take once encoded, in bytes: what
@@ -133,23 +144,11 @@ func (l *lowering) reportSize(n *node, what, help string) {
 // job lowers one job, its script and inputs aside; predefined receives the
 // predefined variables that only this job has.
 func (l *lowering) job(g *graph, n *node, predefined *plan.Variables) plan.Job {
-	j := n.job
-	out := plan.Job{
-		Name:                  j.Name,
-		Stage:                 g.stages[n.stage],
-		AfterStages:           n.stageMode && n.stage > 0,
-		When:                  n.decision.when,
-		AllowFailure:          n.decision.allowFailure,
-		AllowFailureExitCodes: n.decision.exitCodes,
-		Timeout:               j.Timeout,
-		Coverage:              j.Coverage,
-		Interruptible:         n.decision.interruptible,
-	}
+	j, out := n.job, l.frame(g, n)
+	out.AllowFailureExitCodes = n.decision.exitCodes
+	out.Timeout, out.Coverage = j.Timeout, j.Coverage
 	if out.Timeout == 0 {
 		out.Timeout = defaultTimeout
-	}
-	if out.When == "delayed" {
-		out.StartIn = n.decision.startIn
 	}
 	if out.When == "manual" { // of another job it would mean nothing
 		out.ManualConfirmation = j.ManualConfirmation
@@ -157,13 +156,29 @@ func (l *lowering) job(g *graph, n *node, predefined *plan.Variables) plan.Job {
 	if j.Retry != nil && j.Retry.Max > 0 {
 		out.Retry = &plan.Retry{Max: j.Retry.Max, When: j.Retry.When, ExitCodes: j.Retry.ExitCodes}
 	}
-	for _, e := range n.edges {
-		out.Needs = append(out.Needs, plan.Need{Job: e.to.job.Name, Artifacts: e.artifacts, Optional: e.optional})
-	}
 	out.DotenvFrom = l.dotenvSources(n)
 	l.texts(&out, j, predefined)
 	l.secrets(&out, j)
 	l.request(&out, j)
+	return out
+}
+
+// frame is what every job has: its name, and when it runs.
+func (l *lowering) frame(g *graph, n *node) plan.Job {
+	out := plan.Job{
+		Name:          n.job.Name,
+		Stage:         g.stages[n.stage],
+		AfterStages:   n.stageMode && n.stage > 0,
+		When:          n.decision.when,
+		AllowFailure:  n.decision.allowFailure,
+		Interruptible: n.decision.interruptible,
+	}
+	if out.When == "delayed" {
+		out.StartIn = n.decision.startIn
+	}
+	for _, e := range n.edges {
+		out.Needs = append(out.Needs, plan.Need{Job: e.to.job.Name, Artifacts: e.artifacts, Optional: e.optional})
+	}
 	return out
 }
 

@@ -114,7 +114,7 @@ func (l *lowering) checkRequests(p *pipeline.Pipeline) {
 		names = append(names, j.Name, j.Base)
 	}
 	for _, r := range l.env.options.Requests {
-		if slices.Contains(names, r.Job) {
+		if slices.Contains(names, r.Job) || ofChild(r.Job, p.Jobs) {
 			continue
 		}
 		e := &syntax.Error{Code: codeOption, Msg: fmt.Sprintf("%s is requested for job %q, which does not exist", r.What, r.Job)}

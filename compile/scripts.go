@@ -58,6 +58,9 @@ func (l *lowered) programs() []program {
 	programs := make([]program, 0, len(l.nodes))
 	for i, n := range l.nodes {
 		j := n.job
+		if j.Trigger != nil {
+			continue
+		}
 		programs = append(programs, program{
 			job: i, path: plan.ScriptPath(j.Name), commands: slices.Concat(j.BeforeScript, j.Script, stepCommands(j.Steps)),
 		})
@@ -78,6 +81,9 @@ func (l *lowered) source(p *program) script.Program {
 	}
 	if p.after {
 		out.Header[0] += " (after_script)"
+	}
+	if l.pipeline != "" {
+		out.Header = append(out.Header, "pipeline: "+l.pipeline)
 	}
 	for _, c := range p.commands {
 		out.Commands = append(out.Commands, c.Text)

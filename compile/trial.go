@@ -49,7 +49,7 @@ func (s *selector) ifHolds(j *pipeline.Job, r *pipeline.Rule, where string) bool
 }
 
 // note records the variable of a name as a rule sees it: for the rule if the file or
-// the job defines it, else for the whole plan.
+// the job defines it, or the pipeline is the child of another, else for the whole plan.
 func (s *selector) note(j *pipeline.Job, name string) {
 	value, ok := s.lookup(j, name)
 	var seen *string
@@ -60,7 +60,7 @@ func (s *selector) note(j *pipeline.Job, name string) {
 		}
 		seen = &shown
 	}
-	if _, inFile := s.lookupFile(j, name); !inFile && !variesByJob(name) {
+	if _, inFile := s.lookupFile(j, name); !inFile && !variesByJob(name) && s.env.depth == 0 {
 		s.read[name] = seen
 		return
 	}

@@ -29,6 +29,7 @@ type definition struct {
 // once. A job expands only what its own variables can change.
 type variables struct {
 	given      map[string]string
+	literal    map[string]bool // those of given that are not expanded
 	top        map[string]*definition
 	predefined plan.Variables
 	diags      *diagnostics
@@ -43,9 +44,10 @@ type variables struct {
 	shared bool
 }
 
-func newVariables(top []pipeline.Variable, given map[string]string, predefined plan.Variables, diags *diagnostics) *variables {
+func newVariables(top []pipeline.Variable, given map[string]string, literal map[string]bool, predefined plan.Variables, diags *diagnostics) *variables {
 	v := &variables{
 		given:      given,
+		literal:    literal,
 		top:        make(map[string]*definition, len(top)+len(given)),
 		predefined: predefined,
 		diags:      diags,
@@ -56,7 +58,7 @@ func newVariables(top []pipeline.Variable, given map[string]string, predefined p
 	}
 	for name, value := range given {
 		if v.top[name] == nil {
-			v.top[name] = &definition{value: value, given: true}
+			v.top[name] = &definition{value: value, raw: literal[name], given: true}
 		}
 	}
 	v.linkMentions()
@@ -69,7 +71,7 @@ func newVariables(top []pipeline.Variable, given map[string]string, predefined p
 func (v *variables) fromFile(x pipeline.Variable) *definition {
 	d := &definition{value: x.Value, raw: x.Raw, pos: x.Pos}
 	if value, ok := v.given[x.Name]; ok {
-		return &definition{value: value, given: true, below: d}
+		return &definition{value: value, raw: v.literal[x.Name], given: true, below: d}
 	}
 	return d
 }
@@ -230,15 +232,22 @@ func sortedNames[V any](m map[string]V) []string {
 
 // shared are the variables that a job shares with all jobs that inherit the same.
 func (l *lowering) shared(j *pipeline.Job) *variables {
-	key, top := "", l.top
+	key, top := "", l.inherited(j)
 	if j.TopVariables != nil {
 		key = "=" + strings.Join(slices.Sorted(slices.Values(*j.TopVariables)), ",")
-		top = slices.DeleteFunc(slices.Clone(top), func(x pipeline.Variable) bool { return !slices.Contains(*j.TopVariables, x.Name) })
 	}
 	if l.vars[key] == nil {
-		l.vars[key] = newVariables(top, l.env.options.Given, l.env.predefined, &l.diags)
+		l.vars[key] = newVariables(top, l.env.options.Given, l.env.options.literal, l.env.predefined, &l.diags)
 	}
 	return l.vars[key]
+}
+
+// inherited are the top-level variables that a job has.
+func (l *lowering) inherited(j *pipeline.Job) []pipeline.Variable {
+	if j.TopVariables == nil {
+		return l.top
+	}
+	return slices.DeleteFunc(slices.Clone(l.top), func(x pipeline.Variable) bool { return !slices.Contains(*j.TopVariables, x.Name) })
 }
 
 // workflowName expands workflow:name by what all jobs share. What nobody defines or

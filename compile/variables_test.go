@@ -80,7 +80,7 @@ func TestVariables(t *testing.T) {
 			p := &pipeline.Pipeline{Variables: vars(1, test.top...)}
 			j := &pipeline.Job{Name: "j", Variables: vars(100, test.job...), Matrix: vars(200, test.matrix...)}
 			predefined := plan.ContextVariables(plan.Context{Ref: "main", RefType: "branch", Event: "push"})
-			v := newVariables(p.Variables, test.given, predefined, &diags)
+			v := newVariables(p.Variables, test.given, nil, predefined, &diags)
 			got, _ := v.forJob(j, false, func(_ *expander, name string) (plan.Text, bool) {
 				return plan.Literal("j"), name == "CI_JOB_NAME"
 			})
@@ -111,10 +111,10 @@ func TestVariables(t *testing.T) {
 func TestVariablesShared(t *testing.T) {
 	var diags diagnostics
 	p := &pipeline.Pipeline{Variables: vars(1, "A=1", "B=$A", "C=$CI_JOB_NAME", "D=d")}
-	v := newVariables(p.Variables, nil, nil, &diags)
+	v := newVariables(p.Variables, nil, nil, nil, &diags)
 	none := func(*expander, string) (plan.Text, bool) { return plan.Text{}, false }
 	plain := &pipeline.Pipeline{Variables: p.Variables[:2]}
-	w := newVariables(plain.Variables, nil, nil, &diags)
+	w := newVariables(plain.Variables, nil, nil, nil, &diags)
 	first, _ := w.forJob(&pipeline.Job{Name: "a"}, false, none)
 	second, _ := w.forJob(&pipeline.Job{Name: "b"}, false, none)
 	if &first[0] != &second[0] {
@@ -139,7 +139,7 @@ func TestVariableBomb(t *testing.T) {
 	}
 	list = append(list, "V50=ab")
 	var diags diagnostics
-	v := newVariables(vars(1, list...), nil, nil, &diags)
+	v := newVariables(vars(1, list...), nil, nil, nil, &diags)
 	v.forJob(&pipeline.Job{Name: "j"}, false, func(*expander, string) (plan.Text, bool) { return plan.Text{}, false })
 	if !diags.list.HasErrors() || diags.list[0].Code != codeVariableSize {
 		t.Errorf("got %v", diags.list)

@@ -43,11 +43,34 @@ func (r *run) end(reason string) (given int) {
 	return given
 }
 
-// failFast ends the run because of a failure, where the plan asks for it.
+// failFast ends the pipeline of a job, and those below it, because the job failed
+// and the pipeline asks for that; of the plan's own, the run.
 // Source: specification section 12, auto_cancel:on_job_failure.
 func (r *run) failFast(i int) {
-	if a := r.plan.AutoCancel; a != nil && a.OnJobFailure == "all" && r.results[i].Failed() {
-		r.end(fmt.Sprintf("job %q failed", r.results[i].Name))
+	if !r.results[i].Failed() {
+		return
+	}
+	policy, reason := r.plan.AutoCancel, fmt.Sprintf("job %q failed", r.results[i].Name)
+	k := r.sched.graph.Pipeline(i)
+	if k > 0 {
+		policy = r.plan.Pipeline(r.plan.Jobs[i].Pipeline).AutoCancel
+	}
+	switch {
+	case policy == nil || policy.OnJobFailure != "all":
+	case k == 0:
+		r.end(reason)
+	default:
+		r.cancelJobs(reason, func(job int) bool { return r.sched.below(job, k) })
+	}
+}
+
+// cancelJobs ends some of the jobs, whether they run or not.
+func (r *run) cancelJobs(reason string, pick func(job int) bool) {
+	r.sched.Cancel(reason, pick)
+	for i, w := range r.workers {
+		if w != nil && w.launched && pick(i) {
+			w.cancel(&canceledError{reason})
+		}
 	}
 }
 
@@ -70,13 +93,7 @@ func (r *run) superseded(by string) {
 	switch policy {
 	case "none":
 	case "interruptible":
-		may := func(i int) bool { return r.plan.Jobs[i].Interruptible }
-		r.sched.Cancel(reason, may)
-		for i, w := range r.workers {
-			if w != nil && w.launched && may(i) {
-				w.cancel(&canceledError{reason})
-			}
-		}
+		r.cancelJobs(reason, func(i int) bool { return r.plan.Jobs[i].Interruptible })
 	default:
 		for i := range r.results {
 			if started := !r.results[i].Started.IsZero(); started && !r.plan.Jobs[i].Interruptible {

@@ -102,7 +102,7 @@ func (w *worker) reserved(name string) string {
 
 // predefined reports whether a variable has a meaning of its own for every job.
 func predefined(p *plan.Plan, j *plan.Job, name string) bool {
-	_, ofPlan := p.Variables.Get(name)
+	_, ofPlan := p.Predefined(j).Get(name)
 	_, ofJob := plan.JobVariables(j).Get(name)
 	return ofPlan || ofJob || plan.RuntimeVariable(name) || name == "CI_NODE_INDEX"
 }
@@ -241,13 +241,14 @@ type resolver struct {
 
 func (w *worker) resolver(reports [][]variable) *resolver {
 	r := &resolver{
-		plan: w.r.plan.Variables, job: w.job.Variables, predefined: plan.JobVariables(w.job),
+		plan: w.r.plan.Predefined(w.job), job: w.job.Variables, predefined: plan.JobVariables(w.job),
 		dotenv: map[string]string{}, runtime: w.vars,
 		done: map[string]string{}, pending: map[string]bool{},
 	}
+	given := w.r.plan.Given(w.job)
 	for _, vars := range reports {
 		for _, v := range vars {
-			if !slices.Contains(w.r.plan.Context.Given, v.name) {
+			if !slices.Contains(given, v.name) {
 				r.dotenv[v.name] = v.value
 			}
 		}

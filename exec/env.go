@@ -19,8 +19,8 @@ import (
 // templates of the others may mention. The job's own variables are not among
 // them: its script exports these. Source: specification section 19.
 func Environment(p *plan.Plan, j *plan.Job, runtime map[string]string) ([]string, error) {
-	values := make(map[string]string, len(p.Variables)+len(runtime)+16)
-	for _, vars := range []plan.Variables{p.Variables, plan.JobVariables(j)} {
+	values := make(map[string]string, len(runtime)+64)
+	for _, vars := range []plan.Variables{p.Predefined(j), plan.JobVariables(j)} {
 		for _, v := range vars {
 			value, err := v.Value.Expand(lookup(runtime))
 			if err != nil {
@@ -112,8 +112,12 @@ func (r *run) runtimeVariables(job, attempt int) map[string]string {
 	vars["CI_PROJECT_DIR"] = plan.ProjectDir
 	vars["CI_RUNNER_EXECUTABLE_ARCH"] = runtime.GOOS + "/" + runtime.GOARCH
 	vars["CI_RUNNER_SHORT_TOKEN"] = "local"
-	if r.plan.Name != "" {
-		vars["CI_PIPELINE_NAME"] = r.plan.Name
+	name := r.plan.Name
+	if c := r.plan.Pipeline(r.plan.Jobs[job].Pipeline); c != nil {
+		name = c.Name
+	}
+	if name != "" {
+		vars["CI_PIPELINE_NAME"] = name
 	}
 	if project := vars["CI_PROJECT_URL"]; project != "" {
 		vars["CI_JOB_URL"] = project + "/-/jobs/" + id

@@ -17,7 +17,9 @@ type EventType string
 // at last run_finished. A job that is run again has job_retried in the place of
 // job_finished, and then begins with job_started once more. A manual job that
 // a person starts late, or that is canceled after all, and those that were skipped
-// for it, have job_requeued after their job_finished and begin anew.
+// for it, have job_requeued after their job_finished and begin anew. A trigger job
+// has pipeline_started after its job_started; pipeline_finished comes when the last
+// job of that child pipeline is done.
 const (
 	EventRunStarted  EventType = "run_started"
 	EventJobStarted  EventType = "job_started"
@@ -28,6 +30,9 @@ const (
 	EventJobWaiting  EventType = "job_waiting"
 	EventJobRetried  EventType = "job_retried"
 	EventJobRequeued EventType = "job_requeued"
+
+	EventPipelineStarted  EventType = "pipeline_started"
+	EventPipelineFinished EventType = "pipeline_finished"
 
 	EventRunFinished EventType = "run_finished"
 )
@@ -49,11 +54,13 @@ type Event struct {
 	Source string   `json:"source,omitempty"` // the pipeline file
 	Ref    string   `json:"ref,omitempty"`    // branch or tag
 	Stages []string `json:"stages,omitempty"`
-	Jobs   int      `json:"jobs,omitempty"` // how many the plan holds
+	// Jobs is how many the plan holds; of pipeline_started, how many more these are
+	// than it held before. Stages are of pipeline_started too.
+	Jobs int `json:"jobs,omitempty"`
 	// Project is the project's directory, by which runs of one project are known.
 	Project string `json:"project,omitempty"`
 
-	// Of every event of a job.
+	// Of every event of a job or of a child pipeline: the trigger job of that.
 	Job string `json:"job,omitempty"`
 	// Of job_started.
 	Stage string `json:"stage,omitempty"`
@@ -71,7 +78,7 @@ type Event struct {
 	// Warning: the note is something to look at.
 	Warning bool `json:"warning,omitempty"`
 
-	// Of job_finished, run_finished, job_retried and job_waiting: scheduled or
+	// Of job_finished, pipeline_finished, run_finished, job_retried and job_waiting: scheduled or
 	// waiting_for_resource.
 	Status Status `json:"status,omitempty"`
 	// Seconds is how long it took, by the monotonic clock.

@@ -159,6 +159,7 @@ const (
 	ClassConfig    Class = "config"     // the image cannot run the job: no shell, bad user
 	ClassSystem    Class = "system"     // anything of the machine: containerd, disk, mounts
 	ClassCanceled  Class = "canceled"   // the run, or the job alone, was told to end
+	ClassChild     Class = "child"      // the child pipeline of a trigger job
 )
 
 // Error is a failure that is not the script's own.

@@ -71,8 +71,15 @@ func (s *Schedule) Play(job int) (reset []int, ok bool) {
 		}
 	}
 	for i := range s.nodes {
-		later := s.graph.Stage(i) > s.graph.Stage(job)
-		if k := &s.nodes[i]; k.status == StatusSkipped && (after[i] || later) {
+		later := s.graph.Pipeline(i) == s.graph.Pipeline(job) && s.graph.Stage(i) > s.graph.Stage(job)
+		// The pipelines of jobs come after these, so that their trigger is known.
+		if t := s.graph.TriggerOf(s.graph.Pipeline(i)); t >= 0 && after[t] && !s.pipeOf(i).open {
+			after[i] = true
+		}
+		if after[i] = after[i] || later; !after[i] {
+			continue
+		}
+		if k := &s.nodes[i]; k.status == StatusSkipped {
 			s.set(i, StatusCreated)
 			k.reason = ""
 			reset = append(reset, i)

@@ -223,6 +223,8 @@ func (r *Record) apply(e *Event) {
 	switch e.Type {
 	case EventRunStarted:
 		r.Started, r.Source, r.Ref, r.Stages, r.Total = e.Time, e.Source, e.Ref, e.Stages, e.Jobs
+	case EventPipelineStarted:
+		r.Total += e.Jobs
 	case EventJobStarted:
 		j := r.entry(e.Job)
 		*j = JobResult{Name: e.Job, Stage: e.Stage, Status: StatusRunning, Started: e.Time}

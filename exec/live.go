@@ -81,6 +81,8 @@ func (l *Live) Observe(e Event) {
 	switch e.Type {
 	case EventRunStarted:
 		l.jobs, l.started = e.Jobs, e.Time
+	case EventPipelineStarted:
+		l.jobs += e.Jobs
 	case EventJobStarted:
 		l.running = append(l.running, liveJob{name: e.Job, since: e.Time})
 	case EventJobRequeued:

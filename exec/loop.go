@@ -30,7 +30,10 @@ func (r *run) dispatch() {
 		if w := r.workers[i]; w != nil && w.ready.Load() {
 			release = func(c chan struct{}) { time.AfterFunc(startTime, func() { close(c) }) }
 		}
-		if !r.finishAdopted(i) {
+		switch {
+		case r.plan.Jobs[i].Trigger != nil:
+			r.trigger(i)
+		case !r.finishAdopted(i):
 			r.launch(i)
 		}
 	}
@@ -105,12 +108,13 @@ func (r *run) inputs(job int) []producer {
 		return nil
 	}
 	var found []producer
-	before := slices.Index(r.plan.Stages, in.BeforeStage)
-	for _, p := range r.producers { // ascending, as stages are
-		if r.sched.graph.Stage(p.job) >= before {
-			break
+	if before, ok := r.sched.graph.StageNamed(job, in.BeforeStage); ok {
+		first, _ := r.sched.graph.StagesOf(r.sched.graph.Pipeline(job))
+		for _, p := range r.producers { // ascending, as stages are
+			if stage := r.sched.graph.Stage(p.job); first <= stage && stage < before {
+				found = append(found, p)
+			}
 		}
-		found = append(found, p)
 	}
 	for _, name := range in.Jobs {
 		if i, ok := r.sched.graph.Index(name); ok {
@@ -185,7 +189,7 @@ func (r *run) handle(m message) {
 func (r *run) finished(m message) {
 	r.untidy = append(r.untidy, r.workers[m.job])
 	job, res := &r.plan.Jobs[m.job], m.result
-	res.Name, res.Stage, res.Started = job.Name, job.Stage, r.results[m.job].Started
+	res.Name, res.Stage, res.Pipeline, res.Started = job.Name, job.Stage, job.Pipeline, r.results[m.job].Started
 	res.Duration = r.Now().Sub(res.Started)
 	res.Allowed = res.Status != StatusSuccess && failureAllowed(job, res)
 	r.results[m.job] = *res
@@ -254,6 +258,7 @@ func (r *run) settle() {
 	for {
 		settled, held := r.sched.Settled(), r.sched.Held()
 		if len(settled)+len(held) == 0 {
+			r.tellEnded()
 			return
 		}
 		for _, i := range settled {
@@ -276,6 +281,10 @@ func (r *run) settleJob(i int) {
 	if res.Status == StatusManual { // it blocked, and will not be started any more
 		r.requeue(i, reason)
 	}
+	if r.plan.Jobs[i].Trigger != nil && !res.Started.IsZero() {
+		r.endTrigger(i)
+		return
+	}
 	res.Status, res.Allowed, res.Reason = status, allowed, reason
 	r.dismiss(r.workers[i])
 	r.emitFinished(i)
@@ -288,13 +297,17 @@ func (r *run) settleJob(i int) {
 // finish completes the result and tells it. A job that still waits does so for
 // a manual one.
 func (r *run) finish() {
+	r.result.Status = r.sched.Status()
 	for i := range r.results {
 		if res := &r.results[i]; res.Status == "" {
-			res.Status, _, _ = r.sched.Job(i)
-			res.Reason = "waits for a manual job"
+			var reason string
+			if res.Status, _, reason = r.sched.Job(i); reason == "" {
+				reason = "waits for a manual job"
+			}
+			res.Reason = reason
 		}
 	}
-	r.result.Status = r.sched.Status()
+	r.tellPipelines()
 	if r.result.Interrupted || r.result.TimedOut && r.result.Status != StatusFailed {
 		r.result.Status = StatusCanceled
 	}

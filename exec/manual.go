@@ -120,6 +120,6 @@ func (r *run) answered(m message) {
 // requeue forgets that a job was told to be finished without having run.
 func (r *run) requeue(i int, why string) {
 	job := &r.plan.Jobs[i]
-	r.results[i] = JobResult{Name: job.Name, Stage: job.Stage}
+	r.results[i] = blankResult(job)
 	r.emit(Event{Type: EventJobRequeued, Job: job.Name, Text: why})
 }

@@ -34,11 +34,13 @@ func (s *Schedule) tell(changed []int) {
 		if state == StatusFailed && st.failed < 0 {
 			st.failed = job
 		}
+		k := s.graph.Pipeline(job)
+		s.pipes[k].unsettled--
 		for _, d := range s.graph.Dependents(job) {
 			n := &s.nodes[d]
 			n.needs.add(state, 1)
 			n.waiting--
-			if n.status != StatusCreated {
+			if n.status != StatusCreated || !s.pipeOf(d).open {
 				continue
 			}
 			before := n.needs.composite(true)
@@ -51,29 +53,32 @@ func (s *Schedule) tell(changed []int) {
 				changed = s.decide(d, before, changed)
 			}
 		}
-		changed = s.advance(changed)
+		changed = s.advance(k, changed)
+		changed = s.close(job, k, changed)
 	}
 }
 
-// advance passes the stages that are settled and decides the jobs of the next
-// that wait for all earlier ones.
-func (s *Schedule) advance(changed []int) []int {
-	for s.frontier < len(s.stages) {
-		if s.frontier >= 0 {
-			done := &s.stages[s.frontier]
+// advance passes the stages of a pipeline that are settled and decides the jobs of
+// the next that wait for all earlier ones.
+func (s *Schedule) advance(k int, changed []int) []int {
+	p := &s.pipes[k]
+	first, end := s.graph.StagesOf(k)
+	for p.open && p.frontier < end {
+		if p.frontier >= first {
+			done := &s.stages[p.frontier]
 			if done.unsettled > 0 {
 				break
 			}
-			s.before.merge(&done.jobs)
-			if s.failed < 0 {
-				s.failed = done.failed
+			p.before.merge(&done.jobs)
+			if p.failed < 0 {
+				p.failed = done.failed
 			}
 		}
-		if s.frontier++; s.frontier == len(s.stages) {
+		if p.frontier++; p.frontier == end {
 			break
 		}
-		before := s.before.composite(false)
-		for _, i := range s.graph.StageJobs(s.frontier) {
+		before := p.before.composite(false)
+		for _, i := range s.graph.StageJobs(p.frontier) {
 			// The run may have been cancelled while the stages before were running.
 			if s.graph.StageMode(i) && s.nodes[i].status == StatusCreated {
 				changed = s.decide(i, before, changed)
@@ -116,9 +121,9 @@ func (s *Schedule) why(job int, before Status) string {
 		return "runs only after a failure"
 	}
 	if s.graph.StageMode(job) {
-		switch {
-		case before == StatusFailed && s.failed >= 0:
-			return fmt.Sprintf("job %s of an earlier stage failed", strconv.Quote(s.jobs[s.failed].Name))
+		switch failed := s.pipeOf(job).failed; {
+		case before == StatusFailed && failed >= 0:
+			return fmt.Sprintf("job %s of an earlier stage failed", strconv.Quote(s.jobs[failed].Name))
 		default:
 			return "the earlier stages ended as " + string(before)
 		}
@@ -161,10 +166,12 @@ func (s *Schedule) begin(job int) {
 		}
 	}
 	s.stages[s.graph.Stage(job)].unbegun--
-	for s.begun < len(s.stages) && s.stages[s.begun].unbegun == 0 {
-		s.begun++
-		if s.begun < len(s.stages) {
-			for _, i := range s.graph.StageJobs(s.begun) {
+	k := s.graph.Pipeline(job)
+	_, end := s.graph.StagesOf(k)
+	for p := &s.pipes[k]; p.begun < end && s.stages[p.begun].unbegun == 0; {
+		p.begun++
+		if p.begun < end {
+			for _, i := range s.graph.StageJobs(p.begun) {
 				if s.graph.StageMode(i) {
 					s.offer(i, ahead)
 				}
@@ -178,7 +185,7 @@ func (s *Schedule) begin(job int) {
 func (s *Schedule) offer(job, ahead int) {
 	n, j := &s.nodes[job], &s.jobs[job]
 	likely := j.When == "on_success" || j.When == "always" || j.When == "manual" && n.played
-	if n.status == StatusCreated && likely && j.ResourceGroup == nil {
+	if n.status == StatusCreated && likely && j.ResourceGroup == nil && j.Trigger == nil && s.pipeOf(job).open {
 		n.ahead = ahead
 		heap.Push(&s.soon, job)
 	}

@@ -9,6 +9,8 @@ type Result struct {
 	Status Status
 	// Jobs are in plan order.
 	Jobs []JobResult
+	// Pipelines are the child pipelines that were started, in plan order.
+	Pipelines []PipelineResult
 	// Duration is by the monotonic clock.
 	Duration time.Duration
 	// Interrupted: the context was cancelled, or a later run took over, while jobs were left.
@@ -19,11 +21,23 @@ type Result struct {
 	Stopped string
 }
 
+// PipelineResult tells how a child pipeline ended.
+type PipelineResult struct {
+	// Trigger is the job that started it.
+	Trigger string
+	// Status is the composite over its jobs. It counts for the run only where the
+	// trigger job ends as its pipeline does.
+	Status Status
+}
+
 // JobResult tells how a job ended. It is part of the journal's format.
 type JobResult struct {
-	Name   string `json:"name"`
-	Stage  string `json:"stage"`
-	Status Status `json:"status"`
+	Name  string `json:"name"`
+	Stage string `json:"stage"`
+	// Pipeline names the trigger job of the child pipeline that the job is of, empty
+	// for the plan's own.
+	Pipeline string `json:"pipeline,omitempty"`
+	Status   Status `json:"status"`
 	// Allowed: the job failed and may, or it is manual and nothing waits for it.
 	Allowed bool `json:"allowed,omitempty"`
 	// Class is set for a job that failed or was canceled while it ran.
@@ -68,6 +82,21 @@ type JobResult struct {
 // Failed reports whether the job counts as a failure of the pipeline.
 func (j *JobResult) Failed() bool { return j.Status == StatusFailed && !j.Allowed }
 
+// Counts reports, of jobs in plan order, whether each counts as a failure of the
+// run: one of a child pipeline does if its trigger job has failed with it.
+func (r *Result) Counts() []bool {
+	counts := make([]bool, len(r.Jobs))
+	failed := map[string]bool{"": true} // by trigger job
+	for i := range r.Jobs {
+		j := &r.Jobs[i]
+		counts[i] = j.Failed() && failed[j.Pipeline]
+		if counts[i] && j.Class == ClassChild {
+			failed[j.Name] = true
+		}
+	}
+	return counts
+}
+
 // exitCode is the process exit code that a failure of each class asks for.
 // A wrong image or user is the pipeline's own fault, as a failing script is.
 func (c Class) exitCode() int {
@@ -89,8 +118,8 @@ func (r *Result) ExitCode() int {
 		return 130
 	}
 	seen := map[int]bool{5: r.TimedOut}
-	for i := range r.Jobs {
-		if r.Jobs[i].Failed() {
+	for i, failed := range r.Counts() {
+		if failed {
 			seen[r.Jobs[i].Class.exitCode()] = true
 		}
 	}

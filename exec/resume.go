@@ -69,7 +69,11 @@ func (e *Earlier) Retry(p *plan.Plan) (*plan.Plan, error) {
 		return nil, err
 	}
 	again := make([]bool, len(p.Jobs))
-	firstFailed := len(p.Stages) // the first stage with a job that is run again
+	// firstFailed is, by pipeline, the first stage with a job that is run again.
+	firstFailed := make([]int, g.Pipelines())
+	for k := range firstFailed {
+		_, firstFailed[k] = g.StagesOf(k)
+	}
 	var names []string
 	for _, level := range g.Levels() {
 		for _, name := range level {
@@ -78,12 +82,12 @@ func (e *Earlier) Retry(p *plan.Plan) (*plan.Plan, error) {
 			failed := known && (res.Status == StatusFailed || res.Status == StatusInterrupted ||
 				res.Status == StatusCanceled && !res.Started.IsZero())
 			behind := slices.ContainsFunc(g.Needs(i), func(need int) bool { return again[need] }) ||
-				g.StageMode(i) && g.Stage(i) > firstFailed
+				g.StageMode(i) && g.Stage(i) > firstFailed[g.Pipeline(i)]
 			if !failed && (!behind || e.done[name] != nil) {
 				continue
 			}
 			again[i] = true
-			firstFailed = min(firstFailed, g.Stage(i))
+			firstFailed[g.Pipeline(i)] = min(firstFailed[g.Pipeline(i)], g.Stage(i))
 			delete(e.done, name)
 			names = append(names, name)
 		}
@@ -126,7 +130,7 @@ func (r *run) adoptAll() error {
 	for i := range r.plan.Jobs {
 		job := r.plan.Jobs[i].Name
 		done := r.Resume.done[job]
-		if done == nil {
+		if done == nil || r.plan.Jobs[i].Trigger != nil { // which only starts others
 			continue
 		}
 		a, err := r.adopt(from, i, done)

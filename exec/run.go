@@ -198,7 +198,7 @@ func (e *Executor) newRun(p *plan.Plan) (*run, error) {
 		groups: map[string]*group{}, groupOf: map[int]*group{},
 	}
 	for i := range p.Jobs {
-		r.results[i] = JobResult{Name: p.Jobs[i].Name, Stage: p.Jobs[i].Stage}
+		r.results[i] = blankResult(&p.Jobs[i])
 	}
 	var err error
 	r.sched, err = NewSchedule(p, e.played(p)...)
@@ -237,12 +237,7 @@ func (r *run) runID() string {
 func (r *run) readScripts(read func(plan.Script) ([]byte, error)) error {
 	r.scripts = make(map[string][]byte, len(r.plan.Jobs))
 	for i := range r.plan.Jobs {
-		j := &r.plan.Jobs[i]
-		all := []plan.Script{j.Script}
-		if j.AfterScript != nil {
-			all = append(all, *j.AfterScript)
-		}
-		for _, s := range all {
+		for _, s := range r.plan.Jobs[i].Scripts() {
 			body, err := read(s)
 			if err != nil {
 				return err

@@ -24,6 +24,9 @@ import (
 // A job that may start goes through up to three gates, in this order: a person
 // ([Schedule.Play]), its delay ([Schedule.Due]), its resource group ([Schedule.Grant]).
 //
+// These rules hold within each pipeline. The jobs of a child pipeline wait until
+// [Schedule.Open] says that the trigger job has started; see pipelines.go.
+//
 // The whole of a run costs time linear in jobs and written needs, but for the
 // logarithm of the queue: jobs that wait for stages share one tally a stage.
 type Schedule struct {
@@ -34,17 +37,14 @@ type Schedule struct {
 	soon    queue // worth preparing; may hold jobs that moved on
 	settled []int // settled without running, not yet told by Settled
 	held    []int // came to a gate that opens by itself, not yet told by Held
-	all     tally
-	running int
-	holding int // jobs before such a gate
+	running int   // those that wait for their child pipeline are not counted
+	holding int   // jobs before such a gate
 	// deferred are jobs that will run whatever becomes of the needs that are left.
 	deferred []int
 
-	stages   []stage
-	frontier int   // the stage whose jobs in stage mode were decided last, -1 at first
-	before   tally // all jobs of the stages before frontier
-	failed   int   // the first job that failed among these, -1 if none
-	begun    int   // the first stage with jobs that have not even been prepared
+	stages []stage
+	pipes  []pipe // as in plan.Graph: the first is the plan's own
+	ended  []int  // child pipelines that have ended, not yet told by Ended
 }
 
 // node is the state of one job.
@@ -75,27 +75,44 @@ func NewSchedule(p *plan.Plan, played ...int) (*Schedule, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Schedule{jobs: p.Jobs, graph: g, nodes: make([]node, len(p.Jobs)), stages: make([]stage, len(p.Stages))}
-	for i := range s.nodes {
-		s.nodes[i].status = StatusCreated
-	}
+	s := &Schedule{}
+	s.extend(p, g)
 	for _, i := range played {
 		s.nodes[i].played = true
 	}
-	s.all.add(StatusCreated, len(s.jobs))
-	s.heights()
-	s.ready.nodes, s.soon.nodes, s.soon.near = s.nodes, s.nodes, true
 	s.count()
 	return s, nil
+}
+
+// extend takes in the jobs of a plan that are not known yet.
+func (s *Schedule) extend(p *plan.Plan, g *plan.Graph) {
+	known := len(s.nodes)
+	s.jobs, s.graph = p.Jobs, g
+	s.nodes = append(s.nodes, make([]node, len(p.Jobs)-known)...)
+	for k := len(s.pipes); k < g.Pipelines(); k++ {
+		s.pipes = append(s.pipes, pipe{open: k == 0})
+	}
+	for i := known; i < len(s.nodes); i++ {
+		s.nodes[i].status = StatusCreated
+		s.pipeOf(i).all.add(StatusCreated, 1)
+	}
+	for i, height := range g.Heights() {
+		s.nodes[i].height = height
+	}
+	first, end := g.StagesOf(g.Pipelines() - 1)
+	s.stages = make([]stage, max(first, end))
+	s.ready.nodes, s.soon.nodes, s.soon.near = s.nodes, s.nodes, true
 }
 
 // count makes what is known of needs and stages from the states of the jobs, and
 // decides what follows from it.
 func (s *Schedule) count() {
-	s.frontier, s.failed, s.begun, s.before = -1, -1, 0, tally{}
 	s.soon.jobs, s.deferred = nil, nil
 	for i := range s.stages {
 		s.stages[i] = stage{failed: -1}
+	}
+	for k := range s.pipes {
+		s.pipes[k].restart(s.graph, k)
 	}
 	for i := range s.nodes {
 		n := &s.nodes[i]
@@ -105,6 +122,7 @@ func (s *Schedule) count() {
 		st := &s.stages[s.graph.Stage(i)]
 		st.unsettled++
 		st.unbegun++
+		s.pipeOf(i).unsettled++
 	}
 	var changed []int
 	for i := range s.nodes {
@@ -113,39 +131,16 @@ func (s *Schedule) count() {
 			changed = append(changed, i)
 		case n.status == StatusRunning:
 			s.begin(i)
-		case n.status == StatusCreated && !s.graph.StageMode(i) && n.waiting == 0:
+		case n.status == StatusCreated && !s.graph.StageMode(i) && n.waiting == 0 && s.pipeOf(i).open:
 			changed = s.decide(i, StatusSuccess, changed)
 		}
 	}
-	s.propagate(s.advance(changed))
-}
-
-// heights sets the number of jobs on the longest chain that begins at each job.
-// Levels are a topological order, so by descending level everything that waits
-// for a job was seen before it; behind[t] is final once a job of an earlier
-// stage asks for it.
-func (s *Schedule) heights() {
-	ofStage := make([]int, len(s.stages))  // of the jobs in stage mode
-	behind := make([]int, len(s.stages)+1) // of those of a stage and all later ones
-	final := len(s.stages)
-	levels := s.graph.Levels()
-	for l := len(levels) - 1; l >= 0; l-- {
-		for _, name := range levels[l] {
-			i, _ := s.graph.Index(name)
-			st := s.graph.Stage(i)
-			for final > st+1 {
-				final--
-				behind[final] = max(ofStage[final], behind[final+1])
-			}
-			h := behind[st+1]
-			for _, d := range s.graph.Dependents(i) {
-				h = max(h, s.nodes[d].height)
-			}
-			s.nodes[i].height = h + 1
-			if s.graph.StageMode(i) {
-				ofStage[st] = max(ofStage[st], h+1)
-			}
-		}
+	for k := range s.pipes {
+		changed = s.advance(k, changed)
+	}
+	s.propagate(changed)
+	for k := range s.pipes {
+		s.pipes[k].told = s.pipes[k].told && s.pipes[k].unsettled == 0
 	}
 }
 
@@ -250,13 +245,11 @@ func (s *Schedule) Job(job int) (status Status, allowed bool, reason string) {
 	return n.status, n.allowed, n.reason
 }
 
-// Status is the status of the pipeline: manual means that it is blocked.
-func (s *Schedule) Status() Status { return s.all.composite(false) }
-
 // set changes a job's state in the tally of the pipeline.
 func (s *Schedule) set(job int, status Status) {
 	n := &s.nodes[job]
-	s.all.add(mapped(n.status, n.allowed), -1)
+	all := &s.pipeOf(job).all
+	all.add(mapped(n.status, n.allowed), -1)
 	n.status = status
-	s.all.add(mapped(n.status, n.allowed), 1)
+	all.add(mapped(n.status, n.allowed), 1)
 }

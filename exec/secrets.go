@@ -92,11 +92,13 @@ func (s *Secrets) Written(p *plan.Plan, scripts func(plan.Script) ([]byte, error
 	}
 	texts := [][]byte{encoded}
 	for i := range p.Jobs {
-		text, err := scripts(p.Jobs[i].Script)
-		if err != nil {
-			return nil, err
+		for _, script := range p.Jobs[i].Scripts() {
+			text, err := scripts(script)
+			if err != nil {
+				return nil, err
+			}
+			texts = append(texts, text)
 		}
-		texts = append(texts, text)
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.values)) {
 		value := strings.TrimSpace(s.values[name].Reveal())

@@ -15,48 +15,94 @@ func Select(p *plan.Plan, names []string) (*plan.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	chosen := make([]bool, len(p.Jobs))
-	var pending []int
-	choose := func(i int) {
-		if !chosen[i] {
-			chosen[i] = true
-			pending = append(pending, i)
-		}
+	c := &chooser{g: g, chosen: make([]bool, len(p.Jobs)), whole: make([]bool, len(p.Jobs)), passed: make([]int, g.Pipelines())}
+	for k := range c.passed {
+		c.passed[k], _ = g.StagesOf(k)
 	}
 	for _, name := range names {
 		i, ok := g.Index(name)
 		if !ok {
 			return nil, unknownJob(p, name)
 		}
-		choose(i)
+		c.choose(i, true)
 	}
-	passed := 0 // the stages before this one are chosen whole
-	for len(pending) > 0 {
-		i := pending[len(pending)-1]
-		pending = pending[:len(pending)-1]
-		for _, need := range g.Needs(i) {
-			choose(need)
-		}
-		for ; g.StageMode(i) && passed < g.Stage(i); passed++ {
-			for _, earlier := range g.StageJobs(passed) {
-				choose(earlier)
-			}
-		}
-	}
+	c.follow()
 	part := *p
-	part.Jobs, part.Stages, part.Batches = nil, nil, nil
+	part.Jobs, part.Stages, part.Pipelines, part.Batches = nil, nil, nil, nil
 	for i := range p.Jobs {
-		if chosen[i] {
+		if c.chosen[i] {
 			part.Jobs = append(part.Jobs, p.Jobs[i])
 		}
 	}
-	for s, name := range p.Stages {
-		if slices.ContainsFunc(g.StageJobs(s), func(i int) bool { return chosen[i] }) {
-			part.Stages = append(part.Stages, name)
+	part.Stages = c.stages(0, p.Stages)
+	for k := range p.Pipelines {
+		if child := p.Pipelines[k]; c.chosen[g.TriggerOf(k+1)] {
+			child.Stages = c.stages(k+1, child.Stages)
+			part.Pipelines = append(part.Pipelines, child)
 		}
 	}
-	part.Batches, err = plan.Levels(part.Stages, part.Jobs)
+	part.Batches, err = plan.LevelsOf(&part)
 	return &part, err
+}
+
+// chooser finds what jobs wait for.
+type chooser struct {
+	g       *plan.Graph
+	chosen  []bool
+	whole   []bool // with the pipeline that the job starts
+	pending []int
+	passed  []int // by pipeline: the stages before this one are chosen whole
+}
+
+// choose adds a job. One that only starts the pipeline of another that is chosen is
+// not chosen whole.
+func (c *chooser) choose(i int, whole bool) {
+	if c.chosen[i] && (c.whole[i] || !whole) {
+		return
+	}
+	c.chosen[i], c.whole[i] = true, whole
+	c.pending = append(c.pending, i)
+}
+
+// follow adds everything that the chosen jobs wait for.
+func (c *chooser) follow() {
+	for len(c.pending) > 0 {
+		i := c.pending[len(c.pending)-1]
+		c.pending = c.pending[:len(c.pending)-1]
+		for _, need := range c.g.Needs(i) {
+			c.choose(need, true)
+		}
+		k := c.g.Pipeline(i)
+		for ; c.g.StageMode(i) && c.passed[k] < c.g.Stage(i); c.passed[k]++ {
+			c.chooseStage(c.passed[k])
+		}
+		if t := c.g.TriggerOf(k); t >= 0 {
+			c.choose(t, false)
+		}
+		if child := c.g.Starts(i); child > 0 && c.whole[i] {
+			first, end := c.g.StagesOf(child)
+			for s := first; s < end; s++ {
+				c.chooseStage(s)
+			}
+		}
+	}
+}
+
+func (c *chooser) chooseStage(stage int) {
+	for _, i := range c.g.StageJobs(stage) {
+		c.choose(i, true)
+	}
+}
+
+// stages are those of a pipeline that hold a chosen job.
+func (c *chooser) stages(k int, names []string) (left []string) {
+	first, _ := c.g.StagesOf(k)
+	for s, name := range names {
+		if slices.ContainsFunc(c.g.StageJobs(first+s), func(i int) bool { return c.chosen[i] }) {
+			left = append(left, name)
+		}
+	}
+	return left
 }
 
 func unknownJob(p *plan.Plan, name string) error {

@@ -60,7 +60,9 @@ func (v *TextView) Observe(e Event) {
 		v.job(&e, v.paint(yellow, fmt.Sprintf("! Attempt %d failed: %s (%.1fs); trying again", e.Attempt, oneLine(e.Result.Error), e.Seconds)))
 	case EventJobStarted:
 		v.job(&e, v.paint(bold, "Starting job..."))
-		v.job(&e, "Image: "+familiarImage(e.Image))
+		if e.Image != "" {
+			v.job(&e, "Image: "+familiarImage(e.Image))
+		}
 		v.job(&e, "Stage: "+DisplayName(e.Stage))
 	case EventJobOutput:
 		v.output(&e)
@@ -73,6 +75,10 @@ func (v *TextView) Observe(e Event) {
 				v.job(&e, v.paint(dim, line))
 			}
 		}
+	case EventPipelineStarted:
+		v.job(&e, childText(&e))
+	case EventPipelineFinished:
+		v.job(&e, v.paint(dim, "Child pipeline: "+string(e.Status)))
 	case EventJobFinished:
 		v.jobFinished(&e)
 	case EventRunFinished:
@@ -171,10 +177,18 @@ func (v *TextView) runFinished(r *Result) {
 		v.line("No jobs to run.")
 		return
 	}
+	counts := r.Counts()
+	var failed, aside []JobResult
 	for i := range r.Jobs {
-		if r.Jobs[i].Failed() {
-			v.failure(&r.Jobs[i])
+		switch j := &r.Jobs[i]; {
+		case counts[i]:
+			failed = append(failed, *j)
+		case j.Failed():
+			aside = append(aside, *j)
+		default:
+			continue
 		}
+		v.failure(&r.Jobs[i])
 	}
 	v.line("\n%s", strings.Repeat("=", ruleWidth))
 	v.line("%s", v.verdict(r))
@@ -187,7 +201,8 @@ func (v *TextView) runFinished(r *Result) {
 	}
 	v.line("  Jobs executed: %d", executed)
 	v.list("Jobs not run again", r.Jobs, func(j *JobResult) bool { return j.Reused != "" })
-	v.list("Failed jobs", r.Jobs, (*JobResult).Failed)
+	v.list("Failed jobs", failed, (*JobResult).Failed)
+	v.list("Failed in child pipelines that do not count", aside, (*JobResult).Failed)
 	v.list("Failed as allowed", r.Jobs, func(j *JobResult) bool { return j.Status == StatusFailed && j.Allowed })
 	for i := range r.Jobs {
 		if j := &r.Jobs[i]; j.Started.IsZero() && j.Reused == "" {
@@ -223,7 +238,7 @@ func (v *TextView) failure(j *JobResult) {
 }
 
 func (v *TextView) verdict(r *Result) string {
-	failed := slices.ContainsFunc(r.Jobs, func(j JobResult) bool { return j.Failed() })
+	failed := slices.Contains(r.Counts(), true)
 	switch {
 	case r.TimedOut:
 		return v.paint(red, "✗ Pipeline timed out: "+DisplayName(r.Stopped))

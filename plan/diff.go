@@ -29,7 +29,24 @@ type Diff struct {
 type JobSummary struct {
 	Name  string `json:"name"`
 	Stage string `json:"stage"`
-	Image Text   `json:"image"`
+	// Image is empty of a trigger job; Starts says then what it starts.
+	Image  Text   `json:"image,omitzero"`
+	Starts string `json:"starts,omitempty"`
+}
+
+func summaryOf(j *Job) JobSummary {
+	if j.Trigger != nil {
+		return JobSummary{Name: j.Name, Stage: j.Stage, Starts: work(j)}
+	}
+	return JobSummary{Name: j.Name, Stage: j.Stage, Image: j.Image.Name}
+}
+
+func (s JobSummary) String() string {
+	what := s.Starts
+	if what == "" {
+		what = "image " + s.Image.Value
+	}
+	return fmt.Sprintf("job %s (stage %s, %s)", displayValue(Literal(s.Name)), Display(s.Stage), Display(what))
 }
 
 // JobDiff is what differs between two jobs of one name.
@@ -77,7 +94,7 @@ func Compare(old, new *Plan, script func(old bool, path string) ([]byte, error))
 		j := &new.Jobs[i]
 		was, ok := oldJobs[j.Name]
 		if !ok {
-			d.Added = append(d.Added, JobSummary{j.Name, j.Stage, j.Image.Name})
+			d.Added = append(d.Added, summaryOf(j))
 			continue
 		}
 		kept = append(kept, j.Name)
@@ -100,7 +117,7 @@ func (d *Diff) compareOrder(old []Job, kept []string) {
 	for i := range old {
 		j := &old[i]
 		if !isKept[j.Name] {
-			d.Removed = append(d.Removed, JobSummary{j.Name, j.Stage, j.Image.Name})
+			d.Removed = append(d.Removed, summaryOf(j))
 			continue
 		}
 		if same && j.Name != kept[next] {
@@ -125,7 +142,7 @@ func (d *Diff) compareJob(oldPlan, newPlan *Plan, old, new *Job, script func(boo
 	for _, s := range []struct {
 		field    string
 		old, new *Script
-	}{{"script", &old.Script, &new.Script}, {"after_script", old.AfterScript, new.AfterScript}} {
+	}{{"script", old.script(), new.script()}, {"after_script", old.AfterScript, new.AfterScript}} {
 		if s.old != nil && s.new != nil && s.old.SHA256 == s.new.SHA256 || s.old == s.new {
 			continue
 		}
@@ -231,10 +248,10 @@ func (d *Diff) WriteText(w io.Writer, unified func(name string, old, new []byte)
 	var b bytes.Buffer
 	writeChanges(&b, "", d.Plan)
 	for _, j := range d.Removed {
-		fmt.Fprintf(&b, "- job %s (stage %s, image %s)\n", displayValue(Literal(j.Name)), Display(j.Stage), Display(j.Image.Value))
+		fmt.Fprintf(&b, "- %s\n", j)
 	}
 	for _, j := range d.Added {
-		fmt.Fprintf(&b, "+ job %s (stage %s, image %s)\n", displayValue(Literal(j.Name)), Display(j.Stage), Display(j.Image.Value))
+		fmt.Fprintf(&b, "+ %s\n", j)
 	}
 	for _, j := range d.Changed {
 		fmt.Fprintf(&b, "~ job %s\n", displayValue(Literal(j.Name)))

@@ -64,7 +64,7 @@ func TestCompareSeesEverything(t *testing.T) {
 }
 
 func TestCompareText(t *testing.T) {
-	old, new := full(t), full(t)
+	old, new := plain(t), plain(t)
 	new.Context.Ref = "develop"
 	new.Jobs[0].Image.Name = Literal("docker.io/library/alpine:3.21")
 	new.Jobs[0].Artifacts.Paths = []Text{Literal("*.log"), Literal("out/")}

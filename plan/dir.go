@@ -183,12 +183,10 @@ func (d *Dir) Script(s Script) ([]byte, error) {
 // ScriptAt is [Dir.Script] for the script that the plan has at path.
 func (d *Dir) ScriptAt(path string) ([]byte, error) {
 	for i := range d.Plan.Jobs {
-		j := &d.Plan.Jobs[i]
-		if j.Script.Path == path {
-			return d.Script(j.Script)
-		}
-		if j.AfterScript != nil && j.AfterScript.Path == path {
-			return d.Script(*j.AfterScript)
+		for _, s := range d.Plan.Jobs[i].Scripts() {
+			if s.Path == path {
+				return d.Script(s)
+			}
 		}
 	}
 	return nil, fmt.Errorf("the plan has no script %s", quote(path))

@@ -54,7 +54,7 @@ func tree(t *testing.T, dir string) map[string]string {
 
 func TestWriteAndReadDir(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "a", "plan")
-	p := full(t)
+	p := plain(t)
 	if err := WriteDir(dir, p, scriptsOf(p), testMap()); err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +88,7 @@ func TestWriteAndReadDir(t *testing.T) {
 // TestWriteDirReplaces: what an earlier plan had and the new one has not is gone.
 func TestWriteDirReplaces(t *testing.T) {
 	dir := t.TempDir() // empty: taken as it is
-	p := full(t)
+	p := plain(t)
 	if err := WriteDir(dir, p, scriptsOf(p), testMap()); err != nil {
 		t.Fatal(err)
 	}

@@ -39,7 +39,7 @@ func (f *flattener) fields(v reflect.Value, path string) {
 			continue
 		}
 		name, option, _ := strings.Cut(field.Tag.Get("json"), ",")
-		if option != "omitempty" || !v.Field(i).IsZero() {
+		if option == "" || !v.Field(i).IsZero() {
 			f.value(v.Field(i), keyPath(path, name))
 		}
 	}

@@ -11,6 +11,10 @@ import (
 // compact: a job that waits for all earlier stages costs one edge, to the
 // barrier before its stage, and not one a job. It does not change after
 // [NewGraph], [Graph.Producers] aside, which is not safe for concurrent use.
+//
+// Stages are numbered through all pipelines, the plan's own first, then the child
+// pipelines in their order: so those of one pipeline follow each other, and jobs
+// are in the order of their stages. Pipeline 0 is the plan's own.
 type Graph struct {
 	jobs       []Job
 	index      map[string]int
@@ -18,12 +22,25 @@ type Graph struct {
 	dependents [][]int
 	stageOf    []int
 	stageJobs  [][]int
+	pipes      []pipe
+	stagePipe  []int // the pipeline of each stage
+	stageNames []string
+	pipeOf     []int // by job
+	starts     []int // by job: the pipeline that it starts, 0 for none
 	// order holds every node after all that it waits for. Nodes are the jobs,
-	// then one barrier a stage: node len(jobs)+s is done when all stages before s are.
+	// then one barrier a stage: node len(jobs)+s is done when all stages before s of
+	// its pipeline are; then one a child pipeline, which is done when its trigger job
+	// has started, while the trigger job's own node is done when that has ended.
 	order []int
 	// level is 0-based by node; that of a barrier is the number of levels before it.
 	level     []int
 	producers *producerSets
+}
+
+// pipe is a pipeline of the graph.
+type pipe struct {
+	trigger    int // -1 for the plan's own
+	first, end int // its stages
 }
 
 // CycleError says that jobs wait for each other.
@@ -42,10 +59,11 @@ func (e *CycleError) Error() string {
 	return "jobs wait for each other: " + strings.Join(quoted, " -> ")
 }
 
-// NewGraph builds the graph from p.Stages and of p.Jobs the fields Name, Stage,
-// Needs, AfterStages and Artifacts; the rest of p may still be missing. The
-// error names the first duplicate job, unknown stage or unknown need, or is a
-// [*CycleError]. Time and memory grow with the jobs and their written needs.
+// NewGraph builds the graph from p.Stages, of p.Pipelines the fields Trigger and
+// Stages, and of p.Jobs the fields Name, Pipeline, Stage, Trigger, Needs, AfterStages
+// and Artifacts; the rest of p may still be missing. The error names the first
+// duplicate job, unknown stage or unknown need, or is a [*CycleError]. Time and
+// memory grow with the jobs and their written needs.
 func NewGraph(p *Plan) (*Graph, error) {
 	g := &Graph{
 		jobs:       p.Jobs,
@@ -53,24 +71,17 @@ func NewGraph(p *Plan) (*Graph, error) {
 		needs:      make([][]int, len(p.Jobs)),
 		dependents: make([][]int, len(p.Jobs)),
 		stageOf:    make([]int, len(p.Jobs)),
-		stageJobs:  make([][]int, len(p.Stages)),
-	}
-	stages := make(map[string]int, len(p.Stages))
-	for s, name := range p.Stages {
-		stages[name] = s
+		pipeOf:     make([]int, len(p.Jobs)),
+		starts:     make([]int, len(p.Jobs)),
 	}
 	for i := range p.Jobs {
-		j := &p.Jobs[i]
-		if _, dup := g.index[j.Name]; dup {
-			return nil, fmt.Errorf("two jobs are named %s", quote(j.Name))
+		if _, dup := g.index[p.Jobs[i].Name]; dup {
+			return nil, fmt.Errorf("two jobs are named %s", quote(p.Jobs[i].Name))
 		}
-		g.index[j.Name] = i
-		s, ok := stages[j.Stage]
-		if !ok {
-			return nil, fmt.Errorf("job %s: no stage is named %s", quote(j.Name), quote(j.Stage))
-		}
-		g.stageOf[i] = s
-		g.stageJobs[s] = append(g.stageJobs[s], i)
+		g.index[p.Jobs[i].Name] = i
+	}
+	if err := g.place(p); err != nil {
+		return nil, err
 	}
 	for i := range p.Jobs {
 		for _, need := range p.Jobs[i].Needs {
@@ -88,6 +99,48 @@ func NewGraph(p *Plan) (*Graph, error) {
 	return g, nil
 }
 
+// place numbers the pipelines and stages, and puts the jobs into them.
+func (g *Graph) place(p *Plan) error {
+	type stage struct{ trigger, name string }
+	stages := map[stage]int{}
+	pipes := map[string]int{}
+	add := func(trigger string, at int, names []string) {
+		first := len(g.stagePipe)
+		for _, name := range names {
+			stages[stage{trigger, name}] = len(g.stagePipe)
+			g.stagePipe = append(g.stagePipe, len(g.pipes))
+			g.stageNames = append(g.stageNames, name)
+		}
+		pipes[trigger] = len(g.pipes)
+		g.pipes = append(g.pipes, pipe{at, first, len(g.stagePipe)})
+	}
+	add("", -1, p.Stages)
+	for _, child := range p.Pipelines {
+		at, ok := g.index[child.Trigger]
+		switch {
+		case !ok || p.Jobs[at].Trigger == nil:
+			return fmt.Errorf("no trigger job is named %s", quote(child.Trigger))
+		case g.starts[at] > 0:
+			return fmt.Errorf("job %s starts two pipelines", quote(child.Trigger))
+		case len(child.Stages) == 0:
+			return fmt.Errorf("the child pipeline of job %s has no stages", quote(child.Trigger))
+		}
+		g.starts[at] = len(g.pipes)
+		add(child.Trigger, at, child.Stages)
+	}
+	g.stageJobs = make([][]int, len(g.stagePipe))
+	for i := range p.Jobs {
+		j := &p.Jobs[i]
+		s, ok := stages[stage{j.Pipeline, j.Stage}]
+		if !ok {
+			return fmt.Errorf("job %s: no stage is named %s", quote(j.Name), quote(j.Stage))
+		}
+		g.pipeOf[i], g.stageOf[i] = pipes[j.Pipeline], s
+		g.stageJobs[s] = append(g.stageJobs[s], i)
+	}
+	return nil
+}
+
 // Index returns the index of the named job.
 func (g *Graph) Index(name string) (int, bool) {
 	i, ok := g.index[name]
@@ -102,31 +155,86 @@ func (g *Graph) Needs(job int) []int { return g.needs[job] }
 // that wait for a whole stage are not among them. The caller must not change it.
 func (g *Graph) Dependents(job int) []int { return g.dependents[job] }
 
-// StageMode reports whether the job waits for every job of every earlier stage.
+// Pipelines is the number of pipelines, the plan's own counted.
+func (g *Graph) Pipelines() int { return len(g.pipes) }
+
+// Pipeline returns the pipeline that a job is of.
+func (g *Graph) Pipeline(job int) int { return g.pipeOf[job] }
+
+// PipelineOf returns the pipeline that a stage is of.
+func (g *Graph) PipelineOf(stage int) int { return g.stagePipe[stage] }
+
+// Starts returns the child pipeline that a job starts, 0 for none.
+func (g *Graph) Starts(job int) int { return g.starts[job] }
+
+// TriggerOf returns the job that starts a pipeline, -1 of the plan's own.
+func (g *Graph) TriggerOf(pipeline int) int { return g.pipes[pipeline].trigger }
+
+// StagesOf returns the first stage of a pipeline, and the one after its last.
+func (g *Graph) StagesOf(pipeline int) (first, end int) {
+	return g.pipes[pipeline].first, g.pipes[pipeline].end
+}
+
+// StageNamed returns the stage with a name of the pipeline that a job is of.
+func (g *Graph) StageNamed(job int, name string) (stage int, ok bool) {
+	at := g.pipes[g.pipeOf[job]]
+	i := slices.Index(g.stageNames[at.first:at.end], name)
+	return at.first + i, i >= 0
+}
+
+// StageMode reports whether the job waits for every job of every earlier stage of
+// its pipeline.
 func (g *Graph) StageMode(job int) bool { return g.jobs[job].AfterStages }
 
-// Stage returns the job's stage as an index into Plan.Stages.
+// Stage returns the job's stage, which for the plan's own pipeline is an index into
+// Plan.Stages.
 func (g *Graph) Stage(job int) int { return g.stageOf[job] }
 
 // StageJobs returns the jobs of a stage, ascending. The caller must not change it.
 func (g *Graph) StageJobs(stage int) []int { return g.stageJobs[stage] }
 
 // Levels returns the names of jobs by level, in plan order: a job's level is one
-// more than the highest level of what it waits for.
+// more than the highest level of what it waits for. A trigger job stands where it
+// starts; what waits for it may be levels after that.
 func (g *Graph) Levels() [][]string {
 	var levels [][]string
 	for i := range g.jobs {
-		for len(levels) <= g.level[i] {
+		level := g.level[g.startNode(i)]
+		for len(levels) <= level {
 			levels = append(levels, nil)
 		}
-		levels[g.level[i]] = append(levels[g.level[i]], g.jobs[i].Name)
+		levels[level] = append(levels[level], g.jobs[i].Name)
 	}
 	return levels
 }
 
-// Levels returns what Plan.Batches must hold; see [Graph.Levels] and, for errors, [NewGraph].
+// Heights returns, by job, the number of jobs on the longest chain that begins
+// with it.
+func (g *Graph) Heights() []int {
+	behind := make([]int, len(g.order)) // the longest chain after each node
+	for _, node := range slices.Backward(g.order) {
+		h := behind[node]
+		if g.counts(node) {
+			h++
+		}
+		g.waitsFor(node, func(dep int) { behind[dep] = max(behind[dep], h) })
+	}
+	heights := make([]int, len(g.jobs))
+	for i := range heights {
+		heights[i] = behind[g.startNode(i)] + 1
+	}
+	return heights
+}
+
+// Levels returns what Plan.Batches must hold for a plan without child pipelines; see
+// [Graph.Levels] and, for errors, [NewGraph].
 func Levels(stages []string, jobs []Job) ([][]string, error) {
-	g, err := NewGraph(&Plan{Stages: stages, Jobs: jobs})
+	return LevelsOf(&Plan{Stages: stages, Jobs: jobs})
+}
+
+// LevelsOf returns what Plan.Batches must hold; see [Graph.Levels] and, for errors, [NewGraph].
+func LevelsOf(p *Plan) ([][]string, error) {
+	g, err := NewGraph(p)
 	if err != nil {
 		return nil, err
 	}
@@ -135,28 +243,69 @@ func Levels(stages []string, jobs []Job) ([][]string, error) {
 
 // waitsFor calls yield for each node that the node waits for directly.
 func (g *Graph) waitsFor(node int, yield func(int)) {
-	if node < len(g.jobs) {
-		for _, n := range g.needs[node] {
-			yield(n)
+	switch s := node - len(g.jobs); {
+	case s >= len(g.stageJobs):
+		g.waitsToStart(g.pipes[s-len(g.stageJobs)+1].trigger, yield)
+	case s >= 0 && g.pipes[g.stagePipe[s]].first == s:
+		if k := g.stagePipe[s]; k > 0 {
+			yield(g.opening(k))
 		}
-		if g.jobs[node].AfterStages {
-			yield(g.barrier(g.stageOf[node]))
+	case s >= 0:
+		g.waitsForStage(s-1, yield)
+	case g.starts[node] == 0:
+		g.waitsToStart(node, yield)
+	default:
+		k := g.starts[node]
+		yield(g.opening(k))
+		if g.jobs[node].Trigger.Strategy != "" {
+			g.waitsForStage(g.pipes[k].end-1, yield)
 		}
-		return
 	}
-	if s := node - len(g.jobs); s > 0 {
-		for _, j := range g.stageJobs[s-1] {
-			yield(j)
-		}
-		yield(node - 1)
+}
+
+// waitsToStart is waitsFor for the beginning of a job.
+func (g *Graph) waitsToStart(job int, yield func(int)) {
+	for _, n := range g.needs[job] {
+		yield(n)
 	}
+	switch k := g.pipeOf[job]; {
+	case g.jobs[job].AfterStages:
+		yield(g.barrier(g.stageOf[job]))
+	case k > 0:
+		yield(g.opening(k))
+	}
+}
+
+// waitsForStage waits for a stage and all before it.
+func (g *Graph) waitsForStage(stage int, yield func(int)) {
+	for _, j := range g.stageJobs[stage] {
+		yield(j)
+	}
+	yield(g.barrier(stage))
 }
 
 func (g *Graph) barrier(stage int) int { return len(g.jobs) + stage }
 
+// opening is the node of the start of a child pipeline.
+func (g *Graph) opening(pipeline int) int { return len(g.jobs) + len(g.stageJobs) + pipeline - 1 }
+
+// startNode is the node that is done once the job, if it starts a pipeline, has
+// started.
+func (g *Graph) startNode(job int) int {
+	if k := g.starts[job]; k > 0 {
+		return g.opening(k)
+	}
+	return job
+}
+
+// counts reports whether a node stands for a job on a level of its own.
+func (g *Graph) counts(node int) bool {
+	return node < len(g.jobs) && g.starts[node] == 0 || node >= len(g.jobs)+len(g.stageJobs)
+}
+
 // sort fills order and level (Kahn's algorithm).
 func (g *Graph) sort() error {
-	nodes := len(g.jobs) + len(g.stageJobs)
+	nodes := len(g.jobs) + len(g.stageJobs) + len(g.pipes) - 1
 	waiting := make([]int, nodes)
 	unlocks := make([][]int, nodes)
 	for node := range nodes {
@@ -175,7 +324,7 @@ func (g *Graph) sort() error {
 	for i := 0; i < len(g.order); i++ {
 		node := g.order[i]
 		after := g.level[node]
-		if node < len(g.jobs) {
+		if g.counts(node) {
 			after++
 		}
 		for _, next := range unlocks[node] {
@@ -212,7 +361,16 @@ func (g *Graph) cycle(waiting []int) error {
 		})
 		node = next
 	}
-	jobs := slices.DeleteFunc(path, func(n int) bool { return n >= len(g.jobs) })
+	var jobs []int
+	for _, n := range path {
+		if opened := n - len(g.jobs) - len(g.stageJobs); opened >= 0 {
+			n = g.pipes[opened+1].trigger
+		}
+		if n < len(g.jobs) {
+			jobs = append(jobs, n)
+		}
+	}
+	jobs = slices.Compact(jobs)
 	first := slices.Index(jobs, slices.Min(jobs))
 	var names []string
 	for i := range jobs {
@@ -263,6 +421,8 @@ func (g *Graph) newProducerSets() *producerSets {
 	for _, node := range g.order {
 		var u union
 		switch {
+		case node >= len(g.jobs)+len(g.stageJobs):
+			// No pipeline sees the artifacts of another.
 		case node >= len(g.jobs):
 			g.waitsFor(node, func(dep int) { p.addFrom(&u, dep, len(g.jobs)) })
 		case g.jobs[node].AfterStages:

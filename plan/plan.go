@@ -29,7 +29,8 @@ type Plan struct {
 	// Context is what the compiler knew and decided by.
 	Context Context `json:"context"`
 	// Variables are the predefined variables that are known at compile time and
-	// common to all jobs (CI, CI_COMMIT_REF_NAME, ...). Those known only at run
+	// common to all jobs (CI, CI_COMMIT_REF_NAME, ...), those of child pipelines as
+	// [ChildVariables] says. Those known only at run
 	// time ([RuntimeVariable]) are supplied by the executor.
 	Variables Variables `json:"variables,omitempty"`
 	// AutoCancel is workflow:auto_cancel, nil for its defaults.
@@ -43,8 +44,11 @@ type Plan struct {
 	// the levels before it are done. A reader's view; the executor starts a job
 	// as soon as its own dependencies are done. Always equal to [Levels].
 	Batches [][]string `json:"batches"`
-	// Jobs are ordered by stage, then by definition.
+	// Jobs are ordered by stage, then by definition. Those of child pipelines come
+	// after all of the plan's own, in the order of Pipelines.
 	Jobs []Job `json:"jobs"`
+	// Pipelines are the child pipelines, each after the one that starts it.
+	Pipelines []Pipeline `json:"pipelines,omitempty"`
 	// Excluded are the jobs that the pipeline defines and this plan leaves out.
 	Excluded []Excluded `json:"excluded,omitempty"`
 	// Rules are records of the rules that decided about jobs, by [RulesKey]. Jobs that
@@ -77,15 +81,79 @@ type Context struct {
 	Read map[string]*string `json:"read,omitempty"`
 }
 
+// Pipeline is a child pipeline: jobs of the plan that may start once a trigger job
+// has. Its stages and what its jobs wait for are its own.
+type Pipeline struct {
+	// Trigger is the job that starts it. The name of each of its jobs is that of
+	// the trigger job, a slash, and the name that the job has in its pipeline.
+	Trigger string `json:"trigger"`
+	// Name is the expanded workflow:name, empty without one.
+	Name       string      `json:"name,omitempty"`
+	AutoCancel *AutoCancel `json:"auto_cancel,omitempty"`
+	// Given are the names of the variables that it is given, from above.
+	Given []string `json:"given,omitempty"`
+	// Workflow is for it what Plan.Workflow is for the plan's own. Its records of rules
+	// hold all the values that these have read.
+	Workflow []TriedRule `json:"workflow,omitempty"`
+	// Stages are those that hold at least one job, in order.
+	Stages []string `json:"stages"`
+}
+
+// Trigger is what a job does that starts a pipeline.
+type Trigger struct {
+	// Kind is
+	//   - child: one of Plan.Pipelines is started;
+	//   - dynamic: a child pipeline is compiled when the job runs, from Dynamic;
+	//   - external: the pipeline belongs to another project and is not run; the job
+	//     counts as passed;
+	//   - impossible: there can be no pipeline, and the job fails.
+	Kind string `json:"kind"`
+	// Strategy is depend or mirror: the job ends when the child pipeline does, and
+	// as it does. Empty: it has succeeded once the child pipeline is started.
+	Strategy string `json:"strategy,omitempty"`
+	// Include are the files of a child pipeline.
+	Include []ChildFile `json:"include,omitempty"`
+	// Project is the path of another project, Branch what of it would be run.
+	Project *Text `json:"project,omitempty"`
+	Branch  *Text `json:"branch,omitempty"`
+	// Reason says why no pipeline is started, where the kind is external or impossible.
+	Reason string `json:"reason,omitempty"`
+	// Variables are what a dynamic child pipeline is given.
+	Variables Variables `json:"variables,omitempty"`
+}
+
+// ChildFile is a file of a child pipeline: exactly one of Local, Template, Remote,
+// Component, Project with File, and Artifact with Job.
+type ChildFile struct {
+	Local     string `json:"local,omitempty"`
+	Template  string `json:"template,omitempty"`
+	Remote    string `json:"remote,omitempty"`
+	Component string `json:"component,omitempty"`
+	Project   string `json:"project,omitempty"`
+	File      string `json:"file,omitempty"`
+	Ref       string `json:"ref,omitempty"`
+	// Artifact is the path of a file among the artifacts of Job.
+	Artifact string `json:"artifact,omitempty"`
+	Job      string `json:"job,omitempty"`
+	// Inputs are values in JSON, by the names of inputs.
+	Inputs map[string]string `json:"inputs,omitempty"`
+}
+
 // Job is one job, ready to run.
 type Job struct {
 	// Name is the full name, matrix values included: "test: [3.11, sqlite]".
-	Name  string `json:"name"`
-	Stage string `json:"stage"`
+	Name string `json:"name"`
+	// Pipeline names the trigger job of the child pipeline that the job is of, empty
+	// for the plan's own.
+	Pipeline string `json:"pipeline,omitempty"`
+	Stage    string `json:"stage"`
 	// Rules is the key in Plan.Rules of what made the job part of the plan; empty for
 	// a job that has neither rules nor only nor except.
 	Rules string `json:"rules,omitempty"`
-	Image Image  `json:"image"`
+	// Trigger makes it a trigger job, which has neither an image nor a script nor
+	// anything that belongs to these.
+	Trigger *Trigger `json:"trigger,omitempty"`
+	Image   Image    `json:"image,omitzero"`
 	// Services are the containers that run beside the job.
 	Services []Service `json:"services,omitempty"`
 	// Variables are the job's own: those of the pipeline and of the job, expanded
@@ -98,14 +166,14 @@ type Job struct {
 	// left out.
 	Reads []string `json:"reads,omitempty"`
 	// Script is before_script and script as one program.
-	Script Script `json:"script"`
+	Script Script `json:"script,omitzero"`
 	// AfterScript runs as a second program after Script, whatever its outcome.
 	AfterScript *Script `json:"after_script,omitempty"`
 	// Needs are the jobs this one waits for. Nil together with AfterStages false
 	// means that the job starts at once.
 	Needs []Need `json:"needs,omitempty"`
 	// AfterStages: the job has no needs of its own and waits for every job of
-	// every earlier stage. It excludes Needs; it stands for what would otherwise
+	// every earlier stage of its pipeline. It excludes Needs; it stands for what would otherwise
 	// be a quadratic number of edges.
 	AfterStages bool `json:"after_stages,omitempty"`
 	// ExternalNeeds are jobs of other pipelines and projects whose artifacts the job
@@ -129,8 +197,8 @@ type Job struct {
 	// AllowFailureExitCodes: only failures with these exit codes are allowed.
 	AllowFailureExitCodes []int  `json:"allow_failure_exit_codes,omitempty"`
 	Retry                 *Retry `json:"retry,omitempty"`
-	// Timeout bounds the job's Script, in seconds; always at least 1.
-	Timeout int64 `json:"timeout"`
+	// Timeout bounds the job's Script, in seconds; at least 1, 0 of a trigger job.
+	Timeout int64 `json:"timeout,omitempty"`
 	// ScriptTimeout, if not 0, is shorter than Timeout: a script that it ends has
 	// failed, but unlike one that Timeout ends it is followed by AfterScript.
 	ScriptTimeout int64 `json:"script_timeout,omitempty"`

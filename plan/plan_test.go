@@ -49,6 +49,23 @@ func assemble(t testing.TB, jobs ...Job) *Plan {
 // full returns a valid plan in which every field of the language is used.
 func full(t testing.TB) *Plan {
 	t.Helper()
+	p := plain(t)
+	downstream := triggerJob("downstream", "deploy", Trigger{
+		Kind: TriggerExternal, Strategy: "mirror", Project: &Text{Value: "a/b"}, Branch: &Text{Value: "main"}, Reason: "it is another project's",
+	})
+	generated := triggerJob("generated", "deploy", Trigger{Kind: TriggerDynamic, Variables: Variables{{"A", Literal("x")}}, Include: []ChildFile{
+		{Artifact: "ci.yml", Job: "build", Inputs: map[string]string{"n": "1"}}, {Local: "a.yml"}, {Template: "x.gitlab-ci.yml"},
+		{Remote: "https://x.example/a.yml"}, {Component: "x.example/a/b@1"}, {Project: "a/b", File: "c.yml", Ref: "v1"},
+	}})
+	generated.AfterStages = true
+	child := triggerJob("child", "deploy", Trigger{Kind: TriggerChild, Strategy: "depend", Include: []ChildFile{{Local: "child.yml"}}})
+	p.Jobs = append(p.Jobs, downstream, generated, child)
+	return adopt(t, p, "child", fullChild(t))
+}
+
+// plain is full without anything of child pipelines.
+func plain(t testing.TB) *Plan {
+	t.Helper()
 	build := simple("build", "build")
 	build.Artifacts = &Artifacts{
 		Name:      &Text{Value: "app-${CI_COMMIT_SHA}", Template: true},
@@ -137,6 +154,40 @@ func full(t testing.TB) *Plan {
 	p.Excluded = []Excluded{{Name: "nightly", Stage: "test", Reason: "rules: no rule matched", Rules: RulesKey(left)}}
 	p.Warnings = []Warning{{Code: "CIC2107", Job: "deploy", Message: "tags have no effect", Ignored: "comment"}}
 	return p
+}
+
+// triggerJob returns a trigger job that is valid by itself.
+func triggerJob(name, stage string, t Trigger) Job {
+	return Job{Name: name, Stage: stage, When: "on_success", Trigger: &t}
+}
+
+// fullChild returns a plan that becomes the child pipeline of full.
+func fullChild(t testing.TB) *Plan {
+	unit := simple("unit", "test")
+	unit.Artifacts = &Artifacts{Paths: []Text{Literal("out")}, When: "always"}
+	ship := simple("ship", "ship")
+	ship.AfterStages = true
+	ship.Inputs = &Inputs{BeforeStage: "ship"}
+	c := assemble(t, unit, ship)
+	c.Name = "a child"
+	c.AutoCancel = &AutoCancel{OnJobFailure: "all", OnNewCommit: "none"}
+	c.Context.Event = ChildEvent
+	c.Context.Given = []string{"APP"}
+	c.Workflow = []TriedRule{
+		{Rule: "if: $NONE", Unmet: "if", Values: map[string]*string{"NONE": nil}}, {Rule: "changes: [a]", Assumed: "changes"},
+	}
+	c.Variables = ContextVariables(c.Context)
+	return c
+}
+
+// adopt adds a child pipeline to a plan.
+func adopt(t testing.TB, p *Plan, trigger string, child *Plan) *Plan {
+	t.Helper()
+	whole, _, err := p.Adopt(Child{trigger, child})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return whole
 }
 
 func TestFullIsValidAndFull(t *testing.T) {

@@ -134,11 +134,12 @@ func mergeRequestVariables(c Context) map[string]string {
 // is made of an environment's expanded name is left out where that is a template:
 // see [EnvironmentVariables].
 func JobVariables(j *Job) Variables {
+	name := j.LocalName()
 	vs := Variables{
-		{"CI_JOB_GROUP_NAME", Literal(groupName(j.Name))},
+		{"CI_JOB_GROUP_NAME", Literal(groupName(name))},
 		{"CI_JOB_IMAGE", j.Image.Name},
-		{"CI_JOB_NAME", Literal(j.Name)},
-		{"CI_JOB_NAME_SLUG", Literal(Slug(j.Name))},
+		{"CI_JOB_NAME", Literal(name)},
+		{"CI_JOB_NAME_SLUG", Literal(Slug(name))},
 		{"CI_JOB_STAGE", Literal(j.Stage)},
 		{"CI_JOB_TIMEOUT", Literal(strconv.FormatInt(j.Timeout, 10))},
 	}

@@ -71,8 +71,12 @@ func showBatches(b *bytes.Buffer, p *Plan) {
 		rows.heading(fmt.Sprintf("\nBatch %d", i+1))
 		for _, name := range batch {
 			if j := jobs[name]; j != nil {
-				first := len(p.Stages) > 0 && j.Stage == p.Stages[0]
-				rows.add(j.Name, j.Stage, shortImage(j.Image.Name), strings.Join(remarks(j, first), ", "))
+				stages := p.Stages
+				if c := p.Pipeline(j.Pipeline); c != nil {
+					stages = c.Stages
+				}
+				first := len(stages) > 0 && j.Stage == stages[0]
+				rows.add(j.Name, j.Stage, work(j), strings.Join(remarks(j, first), ", "))
 			}
 		}
 	}
@@ -82,6 +86,26 @@ func showBatches(b *bytes.Buffer, p *Plan) {
 // shortImage leaves out what a reference without a host means.
 func shortImage(name Text) string {
 	return strings.TrimPrefix(strings.TrimPrefix(name.Value, "docker.io/"), "library/")
+}
+
+// work is a job's image, or what pipeline it starts.
+func work(j *Job) string {
+	t := j.Trigger
+	if t == nil {
+		return shortImage(j.Image.Name)
+	}
+	if t.Reason != "" {
+		return "starts nothing: " + t.Reason
+	}
+	var files []string
+	for _, f := range t.Include {
+		files = append(files, f.String())
+	}
+	text := "starts " + strings.Join(files, " + ")
+	if t.Strategy != "" {
+		text += ", waits for it"
+	}
+	return text
 }
 
 // remarks says when a job runs, where that is not simply after the stages before.

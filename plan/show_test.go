@@ -9,7 +9,7 @@ import (
 )
 
 func TestShow(t *testing.T) {
-	p := full(t)
+	p := plain(t)
 	var b bytes.Buffer
 	if err := Show(&b, p); err != nil {
 		t.Fatal(err)
@@ -55,6 +55,24 @@ Warnings
 // texts gives every script the same text.
 func texts(text string) func(Script) ([]byte, error) {
 	return func(Script) ([]byte, error) { return []byte(text), nil }
+}
+
+// TestShowTriggers: of a trigger job, what it starts stands in place of the image.
+func TestShowTriggers(t *testing.T) {
+	var b bytes.Buffer
+	if err := Show(&b, full(t)); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"\n  downstream            deploy  starts nothing: it is another project's",
+		"\n  child                 deploy  starts child.yml, waits for it  ",
+		"\n  child/unit            test    alpine:3.20\n",
+		"\n  generated             deploy  starts ci.yml of job build + a.yml + x.gitlab-ci.yml + https://x.example/a.yml + x.example/a/b@1 + c.yml of project a/b v1\n",
+	} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in\n%s", want, b.String())
+		}
+	}
 }
 
 func TestShowJob(t *testing.T) {

@@ -258,7 +258,11 @@ func (v *validator) head(s scope, p *Plan) {
 	s.field("source").line(p.Source)
 	v.context(s.field("context"), &p.Context)
 	s.field("variables").variables(p.Variables)
-	if a := p.AutoCancel; a != nil {
+	s.autoCancel(p.AutoCancel)
+}
+
+func (s scope) autoCancel(a *AutoCancel) {
+	if a != nil {
 		at := s.field("auto_cancel")
 		at.field("on_job_failure").word(a.OnJobFailure, onFailure...)
 		at.field("on_new_commit").word(a.OnNewCommit, onNewCommit...)

@@ -43,6 +43,10 @@ var (
 // job checks what can be seen of a job alone. paths collects script paths.
 func (v *validator) job(s scope, j *Job, paths map[string]bool) {
 	s.open = len(j.DotenvFrom) > 0
+	if j.Trigger != nil {
+		v.triggerJob(s, j)
+		return
+	}
 	s.image(&j.Image)
 	for i := range j.Services {
 		v.service(s.element("services", i), &j.Services[i])
@@ -64,6 +68,7 @@ func (v *validator) job(s scope, j *Job, paths map[string]bool) {
 		v.cache(s.element("caches", i), &j.Caches[i])
 	}
 	v.control(s, j)
+	s.timeouts(j)
 	v.environment(s, j)
 	s.externalNeeds(j.ExternalNeeds)
 	if j.Release != nil {
@@ -105,7 +110,6 @@ func (v *validator) control(s scope, j *Job) {
 	case j.When == "delayed" && (j.StartIn < 1 || j.StartIn > maxStartIn):
 		s.field("start_in").fail("%d is not from 1 to %d seconds", j.StartIn, maxStartIn)
 	}
-	s.timeouts(j)
 	if j.AllowFailure && len(j.AllowFailureExitCodes) > 0 {
 		s.field("allow_failure_exit_codes").fail("allow_failure allows every exit code already")
 	}

@@ -73,10 +73,7 @@ func contents(p *Plan, scripts map[string][]byte, m *SourceMap) (map[string][]by
 	}
 	files := map[string][]byte{planFile: data}
 	for i := range p.Jobs {
-		for _, s := range []*Script{&p.Jobs[i].Script, p.Jobs[i].AfterScript} {
-			if s == nil {
-				continue
-			}
+		for _, s := range p.Jobs[i].Scripts() {
 			body, ok := scripts[s.Path]
 			switch got := digest(body); {
 			case !ok:

@@ -105,9 +105,9 @@ var special = map[reflect.Type]object{
 var (
 	statuses = []string{"created", "pending", "scheduled", "waiting_for_resource", "running", "success", "failed", "canceled",
 		"skipped", "manual", "interrupted"}
-	classes    = []string{"script", "timeout", "oom", "image_pull", "config", "system", "canceled"}
+	classes    = []string{"script", "timeout", "oom", "image_pull", "config", "system", "canceled", "child"}
 	eventTypes = []string{"run_started", "job_waiting", "job_started", "job_output", "job_note", "job_retried", "job_finished",
-		"job_requeued", "run_finished"}
+		"job_requeued", "pipeline_started", "pipeline_finished", "run_finished"}
 )
 
 // generator makes schemas of types; those of named structs go to defs.

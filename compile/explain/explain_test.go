@@ -131,6 +131,8 @@ func TestExamples(t *testing.T) {
 				checkWrong(t, e, &explain.Example{Files: []explain.File{{Name: explain.PipelineFile, Text: text()}}})
 			} else if e.Code == resolve.CodeIncludeLimit {
 				checkWrong(t, e, manyIncludes())
+			} else if e.Code == "CIC3075" {
+				checkWrong(t, e, manyChildren())
 			} else if !unreachable[e.Code] {
 				t.Errorf("%s has no example", e.Code)
 			}
@@ -153,7 +155,7 @@ func checkWrong(t *testing.T, e explain.Entry, x *explain.Example) {
 // unreachable are the codes that no pipeline can show.
 var unreachable = map[string]bool{
 	"CIC4001": true, // a defect of the compiler
-	"CIC3012": true, // CIC2115 comes first
+	"CIC3076": true, // CIC2024 comes with it
 }
 
 const job = "build: {image: alpine, script: make}\n"
@@ -207,6 +209,22 @@ var tooLong = map[string]func() string{
 		}
 		return "variables:\n" + text + "build: {image: alpine, script: make, parallel: 200}\n"
 	},
+}
+
+// manyChildren is an example with 1400 child pipelines.
+func manyChildren() *explain.Example {
+	matrix := func(name string, n int, file string) string {
+		var values strings.Builder
+		for i := range n {
+			fmt.Fprintf(&values, "'%d', ", i)
+		}
+		return fmt.Sprintf("%s: {parallel: {matrix: [{N: [%s]}]}, trigger: {include: %s}}\n", name, strings.TrimSuffix(values.String(), ", "), file)
+	}
+	return &explain.Example{Files: []explain.File{
+		{Name: explain.PipelineFile, Text: matrix("many", 200, "child.yml")},
+		{Name: "child.yml", Text: matrix("more", 6, "leaf.yml")},
+		{Name: "leaf.yml", Text: job},
+	}}
 }
 
 func manyIncludes() *explain.Example {

@@ -57,7 +57,7 @@ func checkPromises(t *testing.T, p *Pipeline) {
 			t.Errorf("two jobs %q", j.Name)
 		}
 		names[j.Name] = true
-		if j.Stage.Value == "" || len(j.Script)+len(j.Steps) == 0 || j.NodeTotal < 1 || !j.Pos.IsValid() {
+		if j.Stage.Value == "" || j.Trigger == nil && len(j.Script)+len(j.Steps) == 0 || j.NodeTotal < 1 || !j.Pos.IsValid() {
 			t.Errorf("job %+v", j)
 		}
 		for _, v := range j.Variables {

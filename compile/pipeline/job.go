@@ -59,6 +59,10 @@ func (d *decoder) jobEntry(p syntax.Pair) *draft {
 		},
 		key: p.Key,
 	}
+	if triggers(p.Value) {
+		d.triggerJob(dr, p.Value)
+		return dr
+	}
 	if !d.hasWork(p) {
 		return nil
 	}
@@ -138,6 +142,7 @@ func (d *decoder) hasWork(p syntax.Pair) bool {
 func (d *decoder) exclusions(n *syntax.Node) {
 	d.exclude(n, "parallel", "matrix")
 	d.exclude(n, "run", "script", "before_script", "after_script")
+	d.exclude(n, "trigger", "script", "run")
 	rules := n.Get("rules")
 	if rules == nil || rules.Kind != syntax.Sequence || len(rules.Items) == 0 {
 		return
@@ -145,17 +150,19 @@ func (d *decoder) exclusions(n *syntax.Node) {
 	d.exclude(n, "rules", "only", "except", "start_in")
 }
 
-// exclude reports those of others that stand beside a keyword.
-func (d *decoder) exclude(n *syntax.Node, keyword string, others ...string) {
+// exclude reports those of others that stand beside a keyword, and returns the last
+// diagnostic, nil if there is none.
+func (d *decoder) exclude(n *syntax.Node, keyword string, others ...string) (e *syntax.Error) {
 	if !specified(n.Get(keyword)) {
-		return
+		return nil
 	}
 	for _, name := range others {
 		if specified(n.Get(name)) {
-			e := d.fail(CodeConflict, n.GetKey(name), "%q cannot be used together with %q", name, keyword)
+			e = d.fail(CodeConflict, n.GetKey(name), "%q cannot be used together with %q", name, keyword)
 			e.Notes = append(e.Notes, syntax.Note{Pos: n.GetKey(keyword).Pos, Msg: fmt.Sprintf("%q is here", keyword)})
 		}
 	}
+	return e
 }
 
 // jobKeyword decodes one keyword of a job, of default or a deprecated global.
@@ -197,6 +204,8 @@ func (d *decoder) jobKeyword(j *draft, key, value *syntax.Node) {
 		j.Dependencies = &names
 	case "artifacts":
 		j.Artifacts = d.artifacts(value)
+	case "trigger":
+		j.Trigger = d.trigger(value)
 	case "cache":
 		j.Caches = d.caches(value)
 	case "parallel":

@@ -47,6 +47,10 @@ const (
 	inReleaseLink                      // an entry of release:assets:links
 	inDAST                             // dast_configuration
 	inJobInput                         // inputs:NAME of a job
+	inTriggerJob                       // a trigger job
+	inTrigger                          // trigger
+	inForward                          // trigger:forward
+	inChildFile                        // an entry of trigger:include
 	scopeEnd
 )
 
@@ -77,15 +81,15 @@ type keyword struct {
 // refused keyword nothing is looked at, so nothing is listed.
 var keywords = []keyword{
 	{name: "spec", refused: inPipeline, instead: `put "spec" in a document of its own at the beginning, ended by a line "---"`},
-	{name: "include", resolved: inPipeline},
+	{name: "include", done: inTrigger, resolved: inPipeline},
 	{name: "workflow", done: inPipeline},
 	{name: "default", done: inPipeline | inInherit | inJobInput},
 	{name: "stages", done: inPipeline},
-	{name: "variables", done: inPipeline | inJob | inRule | inWorkflowRule | inFilter | inService | inInherit},
+	{name: "variables", done: inPipeline | inJob | inRule | inWorkflowRule | inFilter | inService | inInherit | inTriggerJob},
 
 	// jobs, and what they take from default
-	{name: "stage", done: inJob},
-	{name: "extends", resolved: inJob},
+	{name: "stage", done: inJob | inTriggerJob},
+	{name: "extends", resolved: inJob | inTriggerJob},
 	{name: "image", done: inPipeline | inherited},
 	{name: "services", done: inPipeline | inherited},
 	{name: "cache", done: inPipeline | inherited},
@@ -93,33 +97,43 @@ var keywords = []keyword{
 	{name: "script", done: inJob | inStep},
 	{name: "after_script", done: inPipeline | inherited},
 	{name: "run", done: inJob},
-	{name: "trigger", refused: inJob},
-	{name: "rules", done: inJob | inWorkflow},
-	{name: "only", done: inJob},
-	{name: "except", done: inJob},
-	{name: "needs", done: inJob | inRule, ignored: inWorkflowRule},
+	{name: "trigger", done: inJob | inTriggerJob},
+	{name: "strategy", done: inTrigger},
+	{name: "branch", done: inTrigger},
+	{name: "forward", done: inTrigger},
+	{name: "yaml_variables", done: inForward},
+	{name: "pipeline_variables", done: inForward},
+	{name: "local", done: inChildFile},
+	{name: "template", done: inChildFile},
+	{name: "remote", done: inChildFile},
+	{name: "component", done: inChildFile},
+	{name: "artifact", done: inChildFile},
+	{name: "rules", done: inJob | inWorkflow | inTriggerJob},
+	{name: "only", done: inJob | inTriggerJob},
+	{name: "except", done: inJob | inTriggerJob},
+	{name: "needs", done: inJob | inRule | inTriggerJob, ignored: inWorkflowRule},
 	{name: "dependencies", done: inJob},
 	{name: "artifacts", done: inherited | inNeed},
 	{name: "retry", done: inherited},
 	{name: "timeout", done: inherited},
-	{name: "interruptible", done: inherited | inRule, ignored: inWorkflowRule},
-	{name: "when", done: inJob | inRule | inWorkflowRule | inArtifacts | inCache | inRetry},
+	{name: "interruptible", done: inherited | inRule | inTriggerJob, ignored: inWorkflowRule},
+	{name: "when", done: inJob | inRule | inWorkflowRule | inArtifacts | inCache | inRetry | inTriggerJob},
 	{name: "start_in", done: inJob | inRule, ignored: inWorkflowRule},
-	{name: "allow_failure", done: inJob | inRule, ignored: inWorkflowRule},
-	{name: "parallel", done: inJob | inNeed},
+	{name: "allow_failure", done: inJob | inRule | inTriggerJob, ignored: inWorkflowRule},
+	{name: "parallel", done: inJob | inNeed | inTriggerJob},
 	{name: "coverage", done: inJob},
 	{name: "tags", ignored: inherited},
-	{name: "inherit", done: inJob},
+	{name: "inherit", done: inJob | inTriggerJob},
 	{name: "hooks", ignored: inherited},
 	{name: "id_tokens", done: inherited},
 	{name: "identity", ignored: inherited},
 	{name: "secrets", done: inJob},
-	{name: "environment", done: inJob},
-	{name: "resource_group", done: inJob},
+	{name: "environment", done: inJob | inTriggerJob},
+	{name: "resource_group", done: inJob | inTriggerJob},
 	{name: "release", done: inJob},
 	{name: "pages", done: inJob},
 	{name: "publish", done: inJob | inPages},
-	{name: "inputs", done: inJob, refused: inStep, instead: onlyScriptSteps},
+	{name: "inputs", done: inJob | inTrigger | inChildFile, refused: inStep, instead: onlyScriptSteps},
 	{name: "manual_confirmation", done: inJob},
 	{name: "dast_configuration", ignored: inJob},
 
@@ -150,11 +164,11 @@ var keywords = []keyword{
 	{name: "refs", done: inFilter},
 
 	// needs
-	{name: "job", done: inNeed},
+	{name: "job", done: inNeed | inChildFile},
 	{name: "optional", done: inNeed},
 	{name: "pipeline", done: inNeed},
-	{name: "project", done: inNeed | inExists},
-	{name: "ref", done: inNeed | inExists | inRelease},
+	{name: "project", done: inNeed | inExists | inTrigger | inChildFile},
+	{name: "ref", done: inNeed | inExists | inRelease | inChildFile},
 
 	// artifacts and cache
 	{name: "key", done: inCache},
@@ -182,7 +196,7 @@ var keywords = []keyword{
 	{name: "azure_key_vault", done: inSecret},
 	{name: "aws_secrets_manager", done: inSecret},
 	{name: "gitlab_secrets_manager", done: inSecret},
-	{name: "file", done: inSecret},
+	{name: "file", done: inSecret | inChildFile},
 	{name: "token", done: inSecret},
 	{name: "engine", done: inVault},
 	{name: "field", done: inVault | inAWSSecret},

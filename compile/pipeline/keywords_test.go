@@ -55,9 +55,20 @@ func TestKeywordsAreHandled(t *testing.T) {
 		inNeedParallel: func(n *syntax.Node) *syntax.Node {
 			return inJobAs("needs", list(mapping("parallel", n)))
 		},
-		inChanges:       func(n *syntax.Node) *syntax.Node { return inJobAs("rules", list(mapping("changes", n))) },
-		inExists:        func(n *syntax.Node) *syntax.Node { return inJobAs("rules", list(mapping("exists", n))) },
-		inInherit:       func(n *syntax.Node) *syntax.Node { return inJobAs("inherit", n) },
+		inChanges: func(n *syntax.Node) *syntax.Node { return inJobAs("rules", list(mapping("changes", n))) },
+		inExists:  func(n *syntax.Node) *syntax.Node { return inJobAs("rules", list(mapping("exists", n))) },
+		inInherit: func(n *syntax.Node) *syntax.Node { return inJobAs("inherit", n) },
+		inTriggerJob: func(n *syntax.Node) *syntax.Node {
+			if n.GetKey("trigger") == nil {
+				n = &syntax.Node{Kind: syntax.Mapping, Pos: pos, Pairs: append(n.Pairs, syntax.Pair{Key: str("trigger"), Value: str("a/b")})}
+			}
+			return mapping("j", n)
+		},
+		inTrigger: func(n *syntax.Node) *syntax.Node { return inJobAs("trigger", n) },
+		inForward: func(n *syntax.Node) *syntax.Node { return inJobAs("trigger", mapping("forward", n)) },
+		inChildFile: func(n *syntax.Node) *syntax.Node {
+			return inJobAs("trigger", mapping("include", list(n)))
+		},
 		inWorkflow:      func(n *syntax.Node) *syntax.Node { return mapping("workflow", n) },
 		inKubernetes:    func(n *syntax.Node) *syntax.Node { return inJobAs("image", mapping("kubernetes", n)) },
 		inHooks:         func(n *syntax.Node) *syntax.Node { return inJobAs("hooks", n) },

@@ -79,6 +79,9 @@ type Job struct {
 	// are mentioned.
 	Inputs []Input
 
+	// Trigger makes it a trigger job, which has no script.
+	Trigger *Trigger
+
 	// Rules is not nil if the job has rules, perhaps none.
 	Rules []Rule
 	Only  *Filter
@@ -165,6 +168,28 @@ type Pages struct {
 	On bool
 	// Publish is its directory, "" if not specified.
 	Publish Text
+}
+
+// Trigger is the trigger keyword. Its texts may hold variables.
+type Trigger struct {
+	Pos syntax.Pos // of the keyword
+	// Project is another project whose pipeline is started, Upstream one whose
+	// pipeline is looked at; without either, Include are the files of a child pipeline.
+	Project, Branch, Upstream Text
+	Include                   []ChildFile
+	Strategy                  string // depend, mirror, or "" for none
+	// ForwardYAML and ForwardGiven tell which variables are passed on: those of the
+	// file, and those that the pipeline itself was given.
+	ForwardYAML, ForwardGiven bool
+}
+
+// ChildFile is an entry of trigger:include.
+type ChildFile struct {
+	// Kind is local, template, remote, component, project or artifact.
+	Kind  string
+	Place Text
+	Job   Text // that makes the artifact
+	Node  *syntax.Node
 }
 
 // Image is the image keyword; Name may hold variables.

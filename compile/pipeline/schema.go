@@ -36,7 +36,7 @@ func Schema() (Object, error) {
 	}
 	top := defs[placeNames[inPipeline]].(Object)
 	delete(defs, placeNames[inPipeline])
-	job := Object{"$ref": "#/$defs/job"}
+	job := anyOf(placeRef(inJob), placeRef(inTriggerJob))
 	// Hidden entries may be anything; they are mostly parts of jobs.
 	top["patternProperties"] = Object{`^\.`: anyOf(job, Object{})}
 	top["additionalProperties"] = job
@@ -57,6 +57,7 @@ var placeNames = map[scope]string{
 	inAutoCancel: "autoCancel", inWorkflowRule: "workflowRule", inInherit: "inherit", inChanges: "changes",
 	inExists: "exists", inHooks: "hooks", inStep: "step", inIDToken: "idToken", inPages: "pages", inRelease: "release",
 	inReleaseAssets: "releaseAssets", inReleaseLink: "releaseLink", inDAST: "dastConfiguration", inJobInput: "jobInput",
+	inTriggerJob: "triggerJob", inTrigger: "trigger", inForward: "forward", inChildFile: "childFile",
 }
 
 // placeSchema is the schema of a mapping: its keywords, and nothing else.

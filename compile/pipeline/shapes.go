@@ -16,7 +16,6 @@ var (
 // wherever it stands.
 var shapes = map[string]Object{
 	"spec":     aMapping,
-	"include":  anyOf(aString, aMapping, Object{"type": "array"}),
 	"workflow": placeRef(inWorkflow),
 	"stages":   nested,
 
@@ -28,7 +27,16 @@ var shapes = map[string]Object{
 	"before_script":       someCommands,
 	"after_script":        someCommands,
 	"run":                 listOf(placeRef(inStep)),
-	"trigger":             anyOf(aString, aMapping),
+	"strategy":            word(strategies),
+	"branch":              aString,
+	"forward":             placeRef(inForward),
+	"yaml_variables":      aBoolean,
+	"pipeline_variables":  aBoolean,
+	"local":               aString,
+	"template":            aString,
+	"remote":              aString,
+	"component":           aString,
+	"artifact":            aString,
 	"only":                anyOf(aString, someStrings, placeRef(inFilter)),
 	"except":              anyOf(aString, someStrings, placeRef(inFilter)),
 	"dependencies":        someStrings,
@@ -101,7 +109,6 @@ var shapes = map[string]Object{
 	"azure_key_vault":        placeRef(inCloudSecret),
 	"aws_secrets_manager":    anyOf(aString, placeRef(inAWSSecret)),
 	"gitlab_secrets_manager": placeRef(inManagedSecret),
-	"file":                   aBoolean,
 	"token":                  aString,
 	"engine":                 placeRef(inVaultEngine),
 	"field":                  aString,
@@ -155,15 +162,18 @@ var variableText = Object{"type": "string", "pattern": `[$%]`}
 // placeShapes are the forms of keywords whose values differ from place to place.
 var placeShapes = map[string]map[scope]Object{
 	"default":       {inPipeline: placeRef(inDefault), inInherit: inheritShape(word(vocabularies[inDefault].names)), inJobInput: {}},
+	"include":       {inPipeline: anyOf(aString, aMapping, Object{"type": "array"}), inTrigger: anyOf(aString, Object{"type": "array", "items": anyOf(aString, placeRef(inChildFile)), "minItems": 1, "maxItems": maxChildFiles})},
+	"trigger":       {inJob: {"not": Object{}}, inTriggerJob: anyOf(aString, placeRef(inTrigger))},
+	"file":          {inSecret: aBoolean, inChildFile: oneOrMore(aString)},
 	"variables":     variableShapes(),
 	"script":        {inJob: someCommands, inStep: aString},
-	"rules":         {inJob: {"type": "array", "items": nestedIn(inRule)}, inWorkflow: {"type": "array", "items": nestedIn(inWorkflowRule)}},
-	"needs":         {inJob: needsShape(), inRule: needsShape(), inWorkflowRule: needsShape()},
+	"rules":         {inJob: {"type": "array", "items": nestedIn(inRule)}, inTriggerJob: {"type": "array", "items": nestedIn(inRule)}, inWorkflow: {"type": "array", "items": nestedIn(inWorkflowRule)}},
+	"needs":         {inJob: needsShape(), inTriggerJob: needsShape(), inRule: needsShape(), inWorkflowRule: needsShape()},
 	"artifacts":     {inDefault: placeRef(inArtifacts), inJob: placeRef(inArtifacts), inNeed: aBoolean},
-	"when":          {inJob: word(jobWhen), inRule: word(ruleWhen), inWorkflowRule: word(workflowWhen), inArtifacts: word(artifactWhen), inCache: word(artifactWhen), inRetry: oneOrMore(word(retryWhen))},
-	"allow_failure": {inJob: anyOf(aBoolean, placeRef(inExitCodes)), inRule: aBoolean, inWorkflowRule: aBoolean},
-	"parallel":      {inJob: anyOf(integer(1, maxParallel), placeRef(inParallel)), inNeed: placeRef(inNeedParallel)},
-	"inputs":        {inJob: named(placeRef(inJobInput)), inStep: aMapping},
+	"when":          {inJob: word(jobWhen), inTriggerJob: word(triggerWhen), inRule: word(ruleWhen), inWorkflowRule: word(workflowWhen), inArtifacts: word(artifactWhen), inCache: word(artifactWhen), inRetry: oneOrMore(word(retryWhen))},
+	"allow_failure": {inJob: anyOf(aBoolean, placeRef(inExitCodes)), inTriggerJob: aBoolean, inRule: aBoolean, inWorkflowRule: aBoolean},
+	"parallel":      {inJob: anyOf(integer(1, maxParallel), placeRef(inParallel)), inTriggerJob: anyOf(integer(1, maxParallel), placeRef(inParallel)), inNeed: placeRef(inNeedParallel)},
+	"inputs":        {inJob: named(placeRef(inJobInput)), inStep: aMapping, inTrigger: aMapping, inChildFile: aMapping},
 	"options":       {inVariable: someStrings, inJobInput: {"type": "array"}},
 	"kubernetes":    {inFilter: word([]string{"active"}), inEnvironment: aMapping, inImage: placeRef(inKubernetes), inService: placeRef(inKubernetes)},
 	"user":          {inDocker: aString, inKubernetes: {"type": []string{"string", "integer"}}},
@@ -197,7 +207,7 @@ func inheritShape(item Object) Object { return anyOf(aBoolean, listOf(item)) }
 // variableShapes are the forms of variables: a value, or where it may be a mapping.
 func variableShapes() map[scope]Object {
 	return map[scope]Object{
-		inPipeline: named(anyOf(scalar, placeRef(inVariable))), inJob: named(anyOf(scalar, placeRef(inJobVariable))),
+		inPipeline: named(anyOf(scalar, placeRef(inVariable))), inJob: named(anyOf(scalar, placeRef(inJobVariable))), inTriggerJob: named(anyOf(scalar, placeRef(inJobVariable))),
 		inRule: named(scalar), inWorkflowRule: named(scalar), inService: named(scalar),
 		inFilter: someStrings, inInherit: inheritShape(aString),
 	}

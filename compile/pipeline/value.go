@@ -174,10 +174,12 @@ func (d *decoder) unknownKeyword(key *syntax.Node, s scope, what string) {
 	switch {
 	case s == inDefault:
 		place = `"default"`
+	case s == inTriggerJob:
+		place = "a trigger job"
 	case what != "":
 		place = strconv.Quote(what)
 	}
-	if s == inDefault && vocabularies[inJob].known[key.Value] != nil {
+	if (s == inDefault || s == inTriggerJob) && vocabularies[inJob].known[key.Value] != nil {
 		d.fail(CodeUnknownKeyword, key, "keyword %q is not allowed in %s", key.Value, place).Help =
 			"allowed: " + strings.Join(names, ", ")
 		return

@@ -83,7 +83,7 @@ func (l *loader) locationKey(n *syntax.Node) string {
 			return ""
 		}
 	}
-	if kind == "artifact" {
+	if kind == "artifact" && l.o.Artifact == nil {
 		l.fail(CodeInclude, found[0], "include:artifact is only for trigger:include")
 		return ""
 	}
@@ -105,6 +105,9 @@ func (l *loader) location(kind string, n, entry *syntax.Node) []*syntax.Node {
 		return nil
 	}
 	value := expandVariables(n.Value, l.lookup)
+	if kind == "artifact" {
+		return l.artifact(entry.Get("job"), n, at)
+	}
 	if kind != "local" {
 		return l.external(kind, value, n, entry, at)
 	}
@@ -145,6 +148,28 @@ func (l *loader) local(value string, n *syntax.Node, at place) (roots []*syntax.
 		return roots
 	}
 	return l.file(path.Clean(name), at)
+}
+
+// artifact loads a file that a job has made.
+func (l *loader) artifact(job, n *syntax.Node, at place) []*syntax.Node {
+	if job == nil || job.Kind != syntax.String {
+		l.fail(CodeInclude, n, `include:artifact needs "job", the one that makes the file`)
+		return nil
+	}
+	name, data, err := l.o.Artifact(job.Value, n.Value)
+	if err != nil {
+		l.fail(CodeIncludeMissing, n, "%q of job %q cannot be had: %v", n.Value, job.Value, err)
+		return nil
+	}
+	at.file, at.source = name, name
+	if !l.enter(at) {
+		return nil
+	}
+	defer l.leave()
+	if root := l.load(name, data, at); root != nil {
+		return []*syntax.Node{root}
+	}
+	return nil
 }
 
 // isPipelineFile reports whether a name has an extension that GitLab includes.

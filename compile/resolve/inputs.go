@@ -351,8 +351,13 @@ func inputText(n *syntax.Node) string {
 	if n.IsScalar() {
 		return n.Value
 	}
+	return JSON(n)
+}
+
+// JSON is a value as JSON has it.
+func JSON(n *syntax.Node) string {
 	text, err := json.Marshal(plainValue(n))
-	if err != nil { // a list of texts and numbers
+	if err != nil { // of what YAML can hold
 		panic(err)
 	}
 	return string(text)

@@ -30,6 +30,9 @@ type Options struct {
 	// Vendored returns the copy of a file that is not in the project, under the name
 	// that diagnostics give it. A missing one is [fs.ErrNotExist].
 	Vendored func(Location) (name string, data []byte, err error)
+	// Artifact returns a file that a job has made, under the name that diagnostics give
+	// it; for [Child] alone.
+	Artifact func(job, path string) (name string, data []byte, err error)
 	// Stub leaves out what is neither in the project nor vendored, with a warning.
 	Stub bool
 }

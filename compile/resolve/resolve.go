@@ -29,7 +29,20 @@ func Resolve(name string, data []byte, o Options) (*Result, syntax.ErrorList) {
 	top := place{file: name, source: name, pos: syntax.Pos{File: name, Line: 1, Col: 1}, length: 1,
 		inputs: commandInputs(o.Inputs), texts: true, help: "pass it with --input NAME=VALUE"}
 	l.path = []place{top}
-	root := l.load(name, data, top)
+	return l.resolve(l.load(name, data, top))
+}
+
+// Child reads and resolves the files of a child pipeline: entries are those of
+// trigger:include, which are merged as those of include are (specification, section
+// 28). Without any of them, which only Options.Stub allows, the root is nil.
+func Child(entries *syntax.Node, o Options) (*Result, syntax.ErrorList) {
+	l := &loader{o: o, sources: map[string][]byte{}}
+	l.path = []place{{pos: entries.Pos}}
+	return l.resolve(l.include(entries))
+}
+
+// resolve resolves what was loaded.
+func (l *loader) resolve(root *syntax.Node) (*Result, syntax.ErrorList) {
 	l.path = nil
 	l.errs = distinct(l.errs)
 	r := &Result{Root: root, Sources: l.sources}

@@ -20,7 +20,8 @@ const maxSingle = 60
 
 // Drawing is a graph to draw.
 type Drawing struct {
-	// Stages and Levels are the names of stages and the number of batches.
+	// Stages are those of the plan, then those of child pipelines, each behind the name
+	// of the trigger job and a slash. Levels is the number of batches.
 	Stages []string
 	Levels int
 	Nodes  []Node
@@ -68,12 +69,16 @@ func New(p *plan.Plan) (*Drawing, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &builder{p: p, g: g, d: &Drawing{Stages: p.Stages, Levels: len(p.Batches)}, nodeOf: make([]int, len(p.Jobs))}
+	b := &builder{p: p, g: g, d: &Drawing{Stages: slices.Clone(p.Stages), Levels: len(p.Batches)}, nodeOf: make([]int, len(p.Jobs))}
 	b.jobs()
 	b.needs()
-	for stage := 1; stage < len(p.Stages); stage++ {
-		b.gate(stage)
+	for k := range g.Pipelines() {
+		first, end := g.StagesOf(k)
+		for stage := first + 1; stage < end; stage++ {
+			b.gate(stage)
+		}
 	}
+	b.children()
 	slices.SortFunc(b.d.Edges, func(a, b Edge) int {
 		if a.To != b.To {
 			return a.To - b.To
@@ -82,6 +87,25 @@ func New(p *plan.Plan) (*Drawing, error) {
 	})
 	b.d.Edges = slices.CompactFunc(b.d.Edges, func(a, b Edge) bool { return a.From == b.From && a.To == b.To })
 	return b.d, nil
+}
+
+// children draws what starts the child pipelines: an edge from the trigger job to
+// each job that waits for nothing else.
+func (b *builder) children() {
+	for i := range b.p.Pipelines {
+		child := &b.p.Pipelines[i]
+		for _, stage := range child.Stages {
+			b.d.Stages = append(b.d.Stages, child.Trigger+"/"+stage)
+		}
+		first, end := b.g.StagesOf(i + 1)
+		for stage := first; stage < end; stage++ {
+			for _, job := range b.g.StageJobs(stage) {
+				if !b.g.StageMode(job) && len(b.g.Needs(job)) == 0 {
+					b.d.Edges = append(b.d.Edges, Edge{From: b.nodeOf[b.g.TriggerOf(i+1)], To: b.nodeOf[job]})
+				}
+			}
+		}
+	}
 }
 
 type builder struct {
@@ -173,7 +197,8 @@ func (b *builder) gate(stage int) {
 // stage before this one, and those before it too unless a job there waits for them.
 func (b *builder) before(stage int) []int {
 	var jobs []int
-	for s := stage - 1; s >= 0; s-- {
+	first, _ := b.g.StagesOf(b.g.PipelineOf(stage))
+	for s := stage - 1; s >= first; s-- {
 		jobs = append(jobs, b.g.StageJobs(s)...)
 		if slices.ContainsFunc(b.g.StageJobs(s), b.g.StageMode) {
 			break

@@ -1,0 +1,216 @@
+package compile
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/cic-ci/cic/compile/pipeline"
+	"github.com/cic-ci/cic/compile/syntax"
+	"github.com/cic-ci/cic/plan"
+)
+
+// child is a child pipeline that is compiled with its parent.
+type child struct {
+	job int // index into the plan's jobs
+	of  *pipeline.Job
+	// given are the variables that it gets from above.
+	given plan.Variables
+}
+
+// childFiles are the files of the pipeline that is being compiled, if that is a child.
+type childFiles struct {
+	// trigger is the name of its trigger job, within the pipeline of that.
+	trigger string
+	pos     syntax.Pos
+	// entries are those of trigger:include.
+	entries *syntax.Node
+	// artifact reads a file that a job has made; nil where none has run.
+	artifact func(job, path string) (name string, data []byte, err error)
+}
+
+const (
+	maxPlanJobs   = 100_000  // of all pipelines; a plan holds no more
+	maxChildBytes = 32 << 20 // of the files of all child pipelines, each time they are read
+)
+
+// budget bounds what the child pipelines of one pipeline take together: each is
+// small, but a matrix of trigger jobs whose child pipelines hold such again is not.
+type budget struct{ pipelines, jobs, bytes int }
+
+// read counts the files of a child pipeline.
+func (b *budget) read(sources map[string][]byte, at syntax.Pos) syntax.ErrorList {
+	for _, text := range sources {
+		b.bytes += len(text)
+	}
+	if b.bytes <= maxChildBytes {
+		return nil
+	}
+	return syntax.ErrorList{{Code: codeChildLimit, Pos: at, Len: len("trigger"),
+		Msg: fmt.Sprintf("the files of all child pipelines together are larger than %d MiB", maxChildBytes>>20)}}
+}
+
+// distinct drops diagnostics that another child pipeline of the same files has made.
+func distinct(list syntax.ErrorList) syntax.ErrorList {
+	seen := map[diagnosticKey]bool{}
+	return slices.DeleteFunc(list, func(e *syntax.Error) bool {
+		key := diagnosticKey{e.Code, e.Pos, e.Msg}
+		again := seen[key] && e.Pos.IsValid()
+		seen[key] = true
+		return again
+	})
+}
+
+// descend makes the environment that of a child pipeline: all is as above but for
+// the source (specification section 28).
+func (e *environment) descend(parent *environment) {
+	e.depth, e.budget, e.files, e.merge = parent.depth+1, parent.budget, parent.files, parent.merge
+	e.predefined = plan.ChildVariables(parent.predefined)
+}
+
+// pipelineName names the pipeline by its trigger jobs; empty for one that is no child.
+func (e *environment) pipelineName() string {
+	if e.options.child == nil {
+		return ""
+	}
+	return strings.TrimPrefix(e.options.parent.pipelineName()+"/"+e.options.child.trigger, "/")
+}
+
+// addChildren compiles the child pipelines and takes them into the plan.
+func addChildren(r *Result, l *lowered, env *environment) (*Result, syntax.ErrorList) {
+	var found syntax.ErrorList
+	env.budget.jobs += len(r.Plan.Jobs)
+	var made []plan.Child
+	var results []*Result
+	for _, c := range l.children {
+		result, errs := compileChild(r.Plan, c, env)
+		found = append(found, errs...)
+		if env.budget.exhausted() {
+			break
+		}
+		if result != nil {
+			made = append(made, plan.Child{Trigger: c.of.Name, Plan: result.Plan})
+			results = append(results, result)
+		}
+	}
+	if env.depth == 0 {
+		found = distinct(found)
+	}
+	if found.HasErrors() || len(made) == 0 {
+		return r, found
+	}
+	if e := sameNames(r.Plan, made, l); e != nil {
+		return nil, append(found, e)
+	}
+	whole, moved, err := r.Plan.Adopt(made...)
+	if err != nil {
+		return nil, append(found, &syntax.Error{Code: codePlan, Msg: err.Error()})
+	}
+	r.Plan = whole
+	for i, result := range results {
+		for path, text := range result.Scripts {
+			r.Scripts[moved[i][path]] = text
+		}
+		r.Map.Add(result.Map, moved[i])
+	}
+	return r, found
+}
+
+// exhausted reports whether there are too many child pipelines, which is reported.
+func (b *budget) exhausted() bool {
+	return b.pipelines > plan.MaxPipelines || b.jobs > maxPlanJobs || b.bytes > maxChildBytes
+}
+
+// compileChild compiles one child pipeline; nil where there can be none, which is an
+// error, or noted in the trigger job of p.
+func compileChild(p *plan.Plan, c child, env *environment) (*Result, syntax.ErrorList) {
+	t := c.of.Trigger
+	fault := func(code, format string, args ...any) syntax.ErrorList {
+		return syntax.ErrorList{{Code: code, Pos: t.Pos, Len: len("trigger"), Job: c.of.Name, Msg: fmt.Sprintf(format, args...)}}
+	}
+	if env.depth == plan.MaxDepth {
+		return nil, fault(codeChildDepth, "job %q starts a child pipeline more than %d deep", c.of.Base, plan.MaxDepth)
+	}
+	if env.budget.pipelines++; env.budget.pipelines > plan.MaxPipelines {
+		return nil, fault(codeChildLimit, "the pipeline has more than %d child pipelines", plan.MaxPipelines)
+	}
+	result, errs := build(childOptions(c, env), env.sources.texts)
+	if env.budget.jobs > maxPlanJobs {
+		return nil, fault(codeChildLimit, "the pipeline and its child pipelines have more than %d jobs", maxPlanJobs)
+	}
+	job := p.Jobs[c.job].Trigger
+	if i := slices.IndexFunc(errs, func(e *syntax.Error) bool { return e.Code == CodeNoJobs || e.Code == codeLeftOutChild }); i >= 0 {
+		e := errs[i]
+		job.Kind, job.Reason = plan.TriggerImpossible, "the rules of its child pipeline leave no job to run"
+		e.Msg = fmt.Sprintf("job %q will fail: %s", c.of.Base, job.Reason)
+		if e.Code == codeLeftOutChild {
+			job.Kind, job.Reason = plan.TriggerExternal, "the files of its child pipeline are left out"
+			e.Msg = fmt.Sprintf("job %q starts nothing: %s", c.of.Base, job.Reason)
+		} else {
+			e.Code = codeEmptyChild
+		}
+		e.Severity, e.Pos, e.Len, e.Job = syntax.SeverityWarning, t.Pos, len("trigger"), c.of.Name
+		return nil, errs
+	}
+	for _, e := range errs {
+		e.Notes = append(e.Notes, syntax.Note{Pos: t.Pos, Msg: fmt.Sprintf("in the child pipeline of job %q", c.of.Base)})
+		if e.Job != "" {
+			e.Job = c.of.Name + "/" + e.Job
+		}
+	}
+	return result, errs
+}
+
+// childOptions are those by which a child pipeline is compiled.
+func childOptions(c child, env *environment) Options {
+	o := env.options
+	o.Event, o.TargetBranch, o.Inputs = plan.ChildEvent, "", nil
+	o.parent = env
+	entries := &syntax.Node{Kind: syntax.Sequence, Pos: c.of.Trigger.Pos}
+	for _, f := range c.of.Trigger.Include {
+		entries.Items = append(entries.Items, f.Node)
+	}
+	o.child = &childFiles{trigger: c.of.Name, pos: c.of.Trigger.Pos, entries: entries}
+	o.Requests = nil
+	for _, r := range env.options.Requests {
+		for _, trigger := range []string{c.of.Name, c.of.Base} {
+			if name, ok := strings.CutPrefix(r.Job, trigger+"/"); ok {
+				r.Job = name
+				o.Requests = append(o.Requests, r)
+				break
+			}
+		}
+	}
+	o.give(c.given)
+	return o
+}
+
+// give makes variables those that the pipeline is given.
+func (o *Options) give(vs plan.Variables) {
+	o.Given, o.literal = make(map[string]string, len(vs)), make(map[string]bool, len(vs))
+	for _, v := range vs {
+		o.Given[v.Name], o.literal[v.Name] = v.Value.Value, !v.Value.Template
+	}
+}
+
+// sameNames reports two jobs that would have one name in the whole plan.
+func sameNames(p *plan.Plan, children []plan.Child, l *lowered) *syntax.Error {
+	names := map[string]bool{}
+	for i := range p.Jobs {
+		names[p.Jobs[i].Name] = true
+	}
+	for _, c := range children {
+		for i := range c.Plan.Jobs {
+			name := c.Trigger + "/" + c.Plan.Jobs[i].Name
+			if names[name] {
+				k := slices.IndexFunc(l.nodes, func(n *node) bool { return n.job.Name == c.Trigger })
+				j := l.nodes[k].job
+				return &syntax.Error{Code: codeDuplicateJob, Pos: j.Pos, Len: utf8.RuneCountInString(j.Base), Job: j.Name,
+					Msg: fmt.Sprintf("two jobs are named %q, one of them in the child pipeline of job %q", name, j.Base)}
+			}
+			names[name] = true
+		}
+	}
+	return nil
+}

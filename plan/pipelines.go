@@ -1,0 +1,240 @@
+package plan
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// MaxPipelines bounds the child pipelines of a plan, as GitLab bounds a pipeline's
+// hierarchy, and MaxDepth how deep they stand in each other (specification section 0).
+const (
+	MaxPipelines = 1000
+	MaxDepth     = 2
+)
+
+// The kinds of Trigger.
+const (
+	TriggerChild      = "child"
+	TriggerDynamic    = "dynamic"
+	TriggerExternal   = "external"
+	TriggerImpossible = "impossible"
+)
+
+// LocalName is the name that the job has in its own pipeline.
+func (j *Job) LocalName() string {
+	if j.Pipeline == "" {
+		return j.Name
+	}
+	return strings.TrimPrefix(j.Name, j.Pipeline+"/")
+}
+
+// Scripts are the programs of a job: none of a trigger job, else its script and,
+// if it has one, its after_script.
+func (j *Job) Scripts() []Script {
+	switch {
+	case j.Trigger != nil:
+		return nil
+	case j.AfterScript == nil:
+		return []Script{j.Script}
+	}
+	return []Script{j.Script, *j.AfterScript}
+}
+
+// script is nil of a trigger job.
+func (j *Job) script() *Script {
+	if j.Trigger != nil {
+		return nil
+	}
+	return &j.Script
+}
+
+// Pipeline returns the child pipeline that the named job starts, nil if none.
+func (p *Plan) Pipeline(trigger string) *Pipeline {
+	i := slices.IndexFunc(p.Pipelines, func(c Pipeline) bool { return c.Trigger == trigger })
+	if i < 0 {
+		return nil
+	}
+	return &p.Pipelines[i]
+}
+
+// Predefined are the predefined variables common to all jobs of the job's pipeline.
+func (p *Plan) Predefined(j *Job) Variables {
+	if j.Pipeline == "" {
+		return p.Variables
+	}
+	return ChildVariables(p.Variables)
+}
+
+// ChildEvent is the event of child pipelines, for Context.Event.
+const ChildEvent = "parent_pipeline"
+
+// ChildVariables are the predefined variables of a child pipeline, given those of the
+// one that starts it: they differ by what started it (specification section 28).
+func ChildVariables(parent Variables) Variables {
+	vs := make(Variables, 0, len(parent)+1)
+	for _, v := range parent {
+		if v.Name != "CI_PIPELINE_SOURCE" && v.Name != "CI_PIPELINE_TRIGGERED" {
+			vs = append(vs, v)
+		}
+	}
+	return sorted(append(vs, Variable{"CI_PIPELINE_SOURCE", Literal(ChildEvent)}))
+}
+
+// Given are the names of the variables that the job's pipeline was given, which
+// nothing overrules.
+func (p *Plan) Given(j *Job) []string {
+	if j.Pipeline == "" {
+		return p.Context.Given
+	}
+	if c := p.Pipeline(j.Pipeline); c != nil {
+		return c.Given
+	}
+	return nil
+}
+
+// String names the file as a person would write it.
+func (f ChildFile) String() string {
+	switch {
+	case f.Artifact != "":
+		return fmt.Sprintf("%s of job %s", f.Artifact, f.Job)
+	case f.Project != "":
+		return strings.TrimSpace(fmt.Sprintf("%s of project %s %s", f.File, f.Project, f.Ref))
+	}
+	return f.Local + f.Template + f.Remote + f.Component
+}
+
+// Child is a plan that becomes a child pipeline.
+type Child struct {
+	Trigger string
+	Plan    *Plan
+}
+
+// Adopt returns p with other plans as child pipelines of trigger jobs, in that
+// order and after those that p has; p does not change. A job gets the name that it
+// has in the plan as a whole, and so do its scripts: moved maps, for each child,
+// their paths to the new ones.
+func (p *Plan) Adopt(children ...Child) (whole *Plan, moved []map[string]string, err error) {
+	out := *p
+	out.Jobs, out.Pipelines = slices.Clone(p.Jobs), slices.Clone(p.Pipelines)
+	out.Excluded, out.Warnings, out.Rules = slices.Clone(p.Excluded), slices.Clone(p.Warnings), maps.Clone(p.Rules)
+	for i := range out.Jobs {
+		for _, c := range children {
+			if j := &out.Jobs[i]; j.Name == c.Trigger && j.Trigger != nil {
+				t := *j.Trigger
+				t.Kind, t.Variables = TriggerChild, nil
+				j.Trigger, j.DotenvFrom = &t, nil
+			}
+		}
+	}
+	for _, c := range children {
+		moved = append(moved, out.adopt(c))
+	}
+	out.Batches, err = LevelsOf(&out)
+	return &out, moved, err
+}
+
+func (p *Plan) adopt(c Child) map[string]string {
+	in := within{c.Trigger}
+	p.Pipelines = append(p.Pipelines, Pipeline{
+		Trigger: c.Trigger, Name: c.Plan.Name, AutoCancel: c.Plan.AutoCancel,
+		Given: slices.Clone(c.Plan.Context.Given), Workflow: c.Plan.Workflow, Stages: c.Plan.Stages,
+	})
+	for _, nested := range c.Plan.Pipelines {
+		nested.Trigger = in.name(nested.Trigger)
+		p.Pipelines = append(p.Pipelines, nested)
+	}
+	moved := map[string]string{}
+	for i := range c.Plan.Jobs {
+		p.Jobs = append(p.Jobs, in.job(c.Plan.Jobs[i], moved))
+	}
+	if p.Rules == nil && c.Plan.Rules != nil {
+		p.Rules = map[string][]TriedRule{}
+	}
+	maps.Copy(p.Rules, c.Plan.Rules) // the keys follow from what they hold
+	for _, x := range c.Plan.Excluded {
+		x.Name = in.name(x.Name)
+		p.Excluded = append(p.Excluded, x)
+	}
+	for _, w := range c.Plan.Warnings {
+		if w.Job != "" {
+			w.Job = in.name(w.Job)
+		}
+		p.Warnings = append(p.Warnings, w)
+	}
+	return moved
+}
+
+// within renames what a child pipeline names.
+type within struct{ trigger string }
+
+func (in within) name(name string) string { return in.trigger + "/" + name }
+
+func (in within) names(names []string) []string {
+	var out []string
+	for _, name := range names {
+		out = append(out, in.name(name))
+	}
+	return out
+}
+
+// job is a copy of j as a job of the child pipeline; moved takes its scripts.
+func (in within) job(j Job, moved map[string]string) Job {
+	j.Name = in.name(j.Name)
+	if j.Pipeline != "" {
+		j.Pipeline = in.name(j.Pipeline)
+	} else {
+		j.Pipeline = in.trigger
+	}
+	j.Needs = slices.Clone(j.Needs)
+	for i := range j.Needs {
+		j.Needs[i].Job = in.name(j.Needs[i].Job)
+	}
+	if j.Inputs != nil {
+		inputs := *j.Inputs
+		inputs.Jobs = in.names(inputs.Jobs)
+		j.Inputs = &inputs
+	}
+	j.DotenvFrom = in.names(j.DotenvFrom)
+	if j.Trigger != nil {
+		t := *j.Trigger
+		t.Include = slices.Clone(t.Include)
+		for i := range t.Include {
+			if f := &t.Include[i]; f.Job != "" {
+				f.Job = in.name(f.Job)
+			}
+		}
+		j.Trigger = &t
+		return j
+	}
+	move := func(s Script, path string) Script {
+		moved[s.Path] = path
+		s.Path = path
+		return s
+	}
+	j.Script = move(j.Script, ScriptPath(j.Name))
+	if j.AfterScript != nil {
+		after := move(*j.AfterScript, AfterScriptPath(j.Name))
+		j.AfterScript = &after
+	}
+	return j
+}
+
+// Add adds a source map whose scripts have moved.
+func (m *SourceMap) Add(other *SourceMap, moved map[string]string) {
+	files := make([]int, len(other.Files))
+	for i, file := range other.Files {
+		if files[i] = slices.Index(m.Files, file); files[i] < 0 {
+			files[i] = len(m.Files)
+			m.Files = append(m.Files, file)
+		}
+	}
+	for path, lines := range other.Scripts { // into a map: the order does not matter
+		lines = slices.Clone(lines)
+		for i := range lines {
+			lines[i].File = files[lines[i].File]
+		}
+		m.Scripts[moved[path]] = lines
+	}
+}
