@@ -164,7 +164,7 @@ func execute(c *cli.Context, p *project, dir *exec.RunDir, r request) error {
 	if err != nil {
 		return err
 	}
-	e.Observer, e.Ask = shown.Observe, shown.asking(e.Ask)
+	e.Observer, e.Observed, e.Ask = shown.Observe, shown.text.Flush, shown.asking(e.Ask)
 	ctx, kill, stop := onSignals(c.Context, c.App.ErrWriter)
 	defer stop()
 	e.Kill = kill

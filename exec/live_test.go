@@ -110,10 +110,12 @@ func TestLive(t *testing.T) {
 			time.Sleep(3 * time.Second)
 		}
 		view.Observe(Event{Type: EventJobOutput, Job: "one", Text: "hello"})
+		view.Flush()
 		time.Sleep(liveStep)
 		settle("[one] hello\n-- 0/3 jobs done, 2 running, 6s\n   6s  one\n   3s  a name that is too long for the \n")
 		time.Sleep(liveStep)
 		view.Observe(Event{Type: EventJobOutput, Job: "one", Text: "again"})
+		view.Flush()
 		fmt.Fprintln(l.Wrap(s), "cic: warning: beside")
 		time.Sleep(liveStep)
 		s.narrow(l, 20)

@@ -29,6 +29,8 @@ type Executor struct {
 	// Observer is told everything, by one goroutine. A slow one never stops a job:
 	// it misses lines of output then, and is told how many.
 	Observer func(Event)
+	// Observed is called after events that came together, when no other waits.
+	Observed func()
 	// Jobs is how many jobs may run at once; 0 stands for twice the processors.
 	Jobs int
 	// Variables are predefined variables known only at run time, such as CI_COMMIT_SHA.
@@ -151,6 +153,9 @@ func (e *Executor) Run(ctx context.Context, p *plan.Plan, scripts func(plan.Scri
 		r.observer = newPump(func(events []Event) {
 			for _, e := range events {
 				r.Observer(e)
+			}
+			if r.Observed != nil {
+				r.Observed()
 			}
 		})
 	}

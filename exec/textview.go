@@ -43,12 +43,23 @@ const (
 
 const ruleWidth = 60
 
-// Observe prints an event. It is not safe for concurrent use.
+// textBytes is how much output may wait for [TextView.Flush].
+const textBytes = 32 << 10
+
+// Flush prints the output that waits.
+func (v *TextView) Flush() {
+	if v.err == nil && v.buf.Len() > 0 {
+		_, v.err = v.w.Write(v.buf.Bytes())
+	}
+	v.buf.Reset()
+}
+
+// Observe prints an event; output may wait for [TextView.Flush] or the next event
+// of another kind. It is not safe for concurrent use.
 func (v *TextView) Observe(e Event) {
 	if v.err != nil {
 		return
 	}
-	v.buf.Reset()
 	switch e.Type {
 	case EventRunStarted:
 		v.runStarted(&e)
@@ -84,8 +95,8 @@ func (v *TextView) Observe(e Event) {
 	case EventRunFinished:
 		v.runFinished(e.Summary)
 	}
-	if v.buf.Len() > 0 {
-		_, v.err = v.w.Write(v.buf.Bytes())
+	if e.Type != EventJobOutput || v.buf.Len() > textBytes {
+		v.Flush()
 	}
 }
 

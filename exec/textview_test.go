@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -199,5 +200,21 @@ func BenchmarkRunFlood(b *testing.B) {
 		if _, err := e.Run(b.Context(), p, func(plan.Script) ([]byte, error) { return nil, nil }); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// Output is printed once no more comes, in one write with what came with it.
+func TestTextViewPrintsTogetherWhatComesTogether(t *testing.T) {
+	var writes []string
+	v := NewTextView(writerFunc(func(p []byte) { writes = append(writes, string(p)) }), false)
+	for _, text := range []string{"one", "two"} {
+		v.Observe(Event{Type: EventJobOutput, Job: "j", Text: text})
+	}
+	v.Flush()
+	v.Flush()
+	v.Observe(Event{Type: EventJobOutput, Job: "j", Text: "three"})
+	v.Observe(Event{Type: EventJobNote, Job: "j", Text: "note"})
+	if want := []string{"[j] one\n[j] two\n", "[j] three\n[j] note\n"}; !slices.Equal(writes, want) {
+		t.Errorf("got %q, want %q", writes, want)
 	}
 }
