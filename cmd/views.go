@@ -117,6 +117,7 @@ func (v *views) asking(ask func(context.Context, exec.Question) (bool, error)) f
 // enough (cic exec plan | head) is no trouble; a report that could not be written
 // is an error.
 func (v *views) close(c *cli.Context, pl *plan.Plan, dir *exec.RunDir, result *exec.Result) error {
+	v.text.Flush()
 	errs := []error{v.text.Err()}
 	if v.live != nil {
 		errs = append(errs, v.live.Close())
