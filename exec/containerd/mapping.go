@@ -51,7 +51,7 @@ func ParseMapping(s string) (Mapping, error) {
 	m := Mapping{Pattern: pattern}
 	var err error
 	if !strings.Contains(pattern, "*") {
-		if m.Pattern, err = normalise(pattern); err != nil {
+		if m.Pattern, err = normaliseName(pattern); err != nil {
 			return Mapping{}, fmt.Errorf("image mapping %q: pattern: %w", s, err)
 		}
 	}
@@ -111,14 +111,22 @@ func matchAsterisks(pattern, s string) bool {
 	return strings.HasSuffix(s, parts[last])
 }
 
+// normaliseName is normalise, but leaves a name alone that mentions a variable which
+// nobody has defined, as ${NAME}: it is good for a mapping.
+func normaliseName(name string) (string, error) {
+	if isOpen(name) {
+		return name, nil
+	}
+	return normalise(name)
+}
+
+func isOpen(name string) bool { return strings.Contains(name, "${") }
+
 // normalise gives the full form of an image reference: registry, repository,
 // and tag or digest.
 func normalise(ref string) (string, error) {
 	named, err := reference.ParseNormalizedNamed(ref)
-	switch {
-	case err != nil && strings.Contains(ref, "${"):
-		return "", fmt.Errorf("image reference %q: a variable in it is not defined", ref)
-	case err != nil:
+	if err != nil {
 		return "", fmt.Errorf("image reference %q: %w", ref, err)
 	}
 	return reference.TagNameOnly(named).String(), nil

@@ -63,12 +63,15 @@ func TestMappingMatches(t *testing.T) {
 		{"p*n:3.*1", "python:3.12", false},
 		{"*a*a", "a", false},
 		{"python:3.11*3.11", "python:3.11", false},
+		{"${REGISTRY}/app", "${REGISTRY}/app", true},
+		{"*/app", "${REGISTRY}/app", true},
+		{"*", "${IMAGE}", true},
 	} {
 		m, err := ParseMapping(test.pattern + "=host")
 		if err != nil {
 			t.Fatal(err)
 		}
-		name, err := normalise(test.ref)
+		name, err := normaliseName(test.ref)
 		if err != nil {
 			t.Fatal(err)
 		}

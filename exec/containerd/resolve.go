@@ -112,7 +112,7 @@ func (c *imageCache) get(ctx context.Context, key string, load func(context.Cont
 
 // image finds a job's image and makes it ready to run.
 func (r *Runtime) image(ctx context.Context, ref string, policies []string) (*image, error) {
-	name, err := normalise(ref)
+	name, err := normaliseName(ref)
 	if err != nil {
 		return nil, &exec.Error{Class: exec.ClassConfig, Err: err}
 	}
@@ -127,6 +127,9 @@ func (r *Runtime) loadImage(ctx context.Context, name string, policies []string)
 		return nil, systemError("", err)
 	}
 	m := r.mapping(name)
+	if isOpen(name) && m.Kind == "" {
+		return nil, undefinedError(name)
+	}
 	switch m.Kind {
 	case TargetHost:
 		return r.hostImage(name)
@@ -241,6 +244,16 @@ func (r *Runtime) unpackedImage(ctx context.Context, name string, stored client.
 }
 
 // platformError says that an image is of no use on this machine.
+// undefinedError is that of an image which mentions a variable that nobody has
+// defined, and no mapping leads elsewhere.
+func undefinedError(name string) error {
+	return &exec.Error{
+		Class: exec.ClassConfig,
+		Help:  "give the variable when the plan is made, --var NAME=VALUE, or another image, --image 'PATTERN=TARGET'",
+		Err:   fmt.Errorf("image %s: a variable in it is not defined", name),
+	}
+}
+
 func platformError(name, what string) error {
 	return &exec.Error{
 		Class: exec.ClassImagePull,
