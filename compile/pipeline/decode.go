@@ -36,6 +36,8 @@ func Decode(root *syntax.Node) (*Pipeline, syntax.ErrorList) {
 type decoder struct {
 	errs syntax.ErrorList
 	seen map[reported]bool
+	// failed counts the errors in errs.
+	failed int
 	// job is the name of the job being decoded, for the diagnostics.
 	job      string
 	pipeline Pipeline

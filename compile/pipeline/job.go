@@ -30,6 +30,9 @@ type instance struct {
 func (d *decoder) jobs(pairs []syntax.Pair) {
 	drafts := make([]*draft, 0, len(pairs))
 	for _, p := range pairs {
+		if d.givenUp() {
+			return
+		}
 		d.job = p.Key.Value
 		if dr := d.jobEntry(p); dr != nil {
 			drafts = append(drafts, dr)
@@ -125,7 +128,8 @@ func (d *decoder) hasWork(p syntax.Pair) bool {
 		}
 		return true
 	}
-	for _, q := range p.Value.Pairs {
+	const fewKeys = 100 // to compare each with a word
+	for _, q := range p.Value.Pairs[:min(len(p.Value.Pairs), fewKeys)] {
 		known := vocabularies[inJob].known[q.Key.Value]
 		if known == nil && syntax.Suggest(q.Key.Value, vocabularies[inJob].names) == "script" {
 			return true

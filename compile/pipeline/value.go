@@ -69,9 +69,19 @@ func (d *decoder) report(s syntax.Severity, code string, n *syntax.Node, msg str
 	if !d.seen[k] {
 		d.seen[k] = true
 		d.errs = append(d.errs, e)
+		if s == syntax.SeverityError {
+			d.failed++
+		}
 	}
 	return e
 }
+
+// maxFailed is the number of errors behind which a file is not looked at any
+// further: it would take long, and nobody reads on.
+const maxFailed = 1000
+
+// givenUp reports whether there are so many errors.
+func (d *decoder) givenUp() bool { return d.failed >= maxFailed }
 
 // subject names a value in a message by its path: "image:name"; the path of a
 // list followed by [] stands for its members.
@@ -120,6 +130,9 @@ func (d *decoder) fields(n *syntax.Node, s scope, what string, visit func(key, v
 		return false
 	}
 	for _, p := range n.Pairs {
+		if d.givenUp() {
+			break
+		}
 		if d.keyword(p, s, what) {
 			visit(p.Key, p.Value)
 		}

@@ -7,6 +7,9 @@ const (
 	// MaxDepth is the number of collections that may be nested in one another
 	// (specification, section 0).
 	MaxDepth = 100
+	// MaxValues is the number of values that a file may hold as written, keys
+	// included. It bounds what a file takes while it is read: about 300 bytes each.
+	MaxValues = 300_000
 	// MaxNodes is the number of values of a file, those behind an alias or a merge
 	// key counted each time.
 	MaxNodes = 1_000_000
@@ -98,10 +101,10 @@ type parser struct {
 	// depth counts the collections that enclose the current token, flow those of
 	// them that are in brackets.
 	depth, flow int
-	// nodes counts all values, those behind aliases each time.
-	nodes   int
-	anchors map[string]*anchor
-	errs    ErrorList
+	// nodes counts all values, those behind aliases each time; aliased are those.
+	nodes, aliased int
+	anchors        map[string]*anchor
+	errs           ErrorList
 	// stop: nothing behind the last error can be read.
 	stop bool
 }
@@ -140,6 +143,12 @@ func (p *parser) newNode(kind Kind, t *tok) (*Node, *Error) {
 // count adds n to the number of values.
 func (p *parser) count(n int, t *tok) *Error {
 	p.nodes += n
+	if p.nodes-p.aliased > MaxValues {
+		p.stop = true
+		e := p.fail(CodeTooManyNodes, t, "the file has more than %d values", MaxValues)
+		e.Help = "split the pipeline into several files"
+		return e
+	}
 	if p.nodes <= MaxNodes {
 		return nil
 	}

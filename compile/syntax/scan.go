@@ -88,7 +88,7 @@ type scanner struct {
 // scan returns the tokens of src without comments and directives, a tokenEOF
 // last.
 func scan(src *source) []tok {
-	s := &scanner{src: src, out: make([]tok, 0, 4*len(src.lines)+1), keyAllowed: true, keyLine: -1}
+	s := &scanner{src: src, out: make([]tok, 0, min(4*len(src.lines), len(src.text)/16)+1), keyAllowed: true, keyLine: -1}
 	s.goTo(0)
 	for s.skipSpace() {
 		s.unroll()

@@ -66,6 +66,7 @@ func (p *parser) alias() (*Node, *Error) {
 		e.Notes = []Note{{a.pos, "the value begins here"}}
 		return nil, e
 	}
+	p.aliased += a.nodes
 	return a.node, p.count(a.nodes, t)
 }
 
