@@ -51,11 +51,11 @@ func (p *parser) node(pl place) (*Node, *Error) {
 			return p.node(place{min: pl.min, minList: pl.minList, line: last.line, at: last})
 		})
 	}
-	return p.content()
+	return p.simple()
 }
 
-// content reads a node that is neither a block collection nor has properties.
-func (p *parser) content() (*Node, *Error) {
+// simple reads a node that is neither a block collection nor has properties.
+func (p *parser) simple() (*Node, *Error) {
 	switch t := p.peek(); t.kind {
 	case tokenPlain, tokenQuoted, tokenBlock:
 		return p.scalarOf(p.next(), nil)
@@ -73,21 +73,21 @@ func (p *parser) content() (*Node, *Error) {
 // atKey reports whether a key begins at the current token: properties, a scalar
 // and a colon on one line, or the indicator of an explicit key.
 func (p *parser) atKey() bool {
-	i := p.i
-	line := p.toks[i].line
-	if p.toks[i].kind == tokenKey || p.toks[i].kind == tokenColon {
+	i := 0
+	line := p.peek().line
+	if p.peek().kind == tokenKey || p.peek().kind == tokenColon {
 		return true
 	}
-	for p.toks[i].kind == tokenAnchor || p.toks[i].kind == tokenTag {
+	for p.scan.look(i).kind == tokenAnchor || p.scan.look(i).kind == tokenTag {
 		i++
 	}
-	switch p.toks[i].kind {
+	switch p.scan.look(i).kind {
 	case tokenPlain, tokenQuoted, tokenAlias:
 	default:
 		return false
 	}
-	colon := &p.toks[i+1] // a scalar is never the last token
-	return p.toks[i].line == line && colon.kind == tokenColon && colon.line == line
+	colon := p.scan.look(i + 1)
+	return p.scan.look(i).line == line && colon.kind == tokenColon && colon.line == line
 }
 
 // blockMapping reads the mapping whose keys stand in column col.
@@ -281,8 +281,8 @@ func (p *parser) nestedColon() *Error {
 // unexpected is the error of a token that cannot stand where it does.
 func (p *parser) unexpected(t *tok) *Error {
 	last := &tok{}
-	if p.i > 0 {
-		last = &p.toks[p.i-1]
+	if p.last != nil {
+		last = p.last
 	}
 	switch {
 	case p.flow == 0 && t.kind == tokenColon && last.kind == tokenPlain && last.endLine > last.line:

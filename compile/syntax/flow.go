@@ -159,5 +159,5 @@ func (p *parser) flowNode() (*Node, *Error) {
 			return p.flowNode()
 		})
 	}
-	return p.content()
+	return p.simple()
 }

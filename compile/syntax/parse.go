@@ -1,6 +1,9 @@
 package syntax
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // The bounds of what [Parse] accepts, beside [MaxFileSize].
 const (
@@ -38,30 +41,47 @@ func Parse(file string, data []byte) (*File, ErrorList) {
 	if e != nil {
 		return nil, ErrorList{e}
 	}
-	docs := documents(scan(src))
-	if len(docs) == 0 {
+	p := &parser{src: src, scan: newScanner(src)}
+	if !p.nextDocument() {
 		var errs ErrorList
 		errs.Add(CodeEmpty, Pos{file, 1, 1}, 1, "the file holds no pipeline: it is empty").Help = example
 		return nil, errs
 	}
-	p := &parser{src: src, toks: docs[0], anchors: map[string]*anchor{}}
-	f := &File{Root: p.root()}
-	if len(docs) == 1 || f.Root == nil {
-		return f.unlessEmpty(), p.errs
+	f := &File{Root: p.document()}
+	if f.Root == nil {
+		return nil, p.errs
 	}
-	ignored, read := docs[1:], "only the first document of a file is read"
-	if f.Root.GetKey("spec") != nil {
-		content := &parser{src: src, toks: docs[len(docs)-1], anchors: map[string]*anchor{}}
-		f.Header, f.Root = f.Root, content.root()
-		ignored, p.errs = docs[1:len(docs)-1], append(p.errs, content.errs...)
+	var ignored *tok
+	read := "only the first document of a file is read"
+	if f.Root.GetKey("spec") == nil {
+		if p.nextDocument() {
+			ignored = p.peek()
+		}
+	} else {
 		read = "only the first and the last document of a file with inputs are read"
+		ignored = p.content(f)
 	}
-	if len(ignored) > 0 {
-		first := ignored[0][0]
-		w := p.errs.Warn(CodeIgnoredDocument, p.pos(&first), first.width(), read+", this one is ignored")
+	if ignored != nil {
+		w := p.errs.Warn(CodeIgnoredDocument, p.pos(ignored), ignored.width(), read+", this one is ignored")
 		w.Help = `remove the "---" above it`
 	}
 	return f.unlessEmpty(), p.errs
+}
+
+// content reads the documents behind a header: the last of them, if there is one,
+// is the content. It returns the first token of the first other one, nil if there
+// is none.
+func (p *parser) content(f *File) (ignored *tok) {
+	header, errs := f.Root, p.errs
+	var begin *tok
+	for p.nextDocument() {
+		if begin != nil && ignored == nil {
+			ignored = begin
+		}
+		begin, p.errs = p.peek(), slices.Clip(errs)
+		f.Header, f.Root = header, p.document()
+	}
+	return ignored
 }
 
 // unlessEmpty is f, or nil if there is nothing in it to work on.
@@ -72,32 +92,16 @@ func (f *File) unlessEmpty() *File {
 	return f
 }
 
-// documents splits tokens at document markers, which it replaces by tokenEOF: the
-// last token of each document.
-func documents(toks []tok) [][]tok {
-	var docs [][]tok
-	start, marked := 0, false
-	for i := range toks {
-		kind := toks[i].kind
-		if kind != tokenDocStart && kind != tokenDocEnd && kind != tokenEOF {
-			continue
-		}
-		// What has no token is a document only behind "---": a null.
-		if i > start || marked && kind != tokenEOF {
-			docs = append(docs, toks[start:i+1])
-		}
-		toks[i] = tok{kind: tokenEOF, first: true, line: toks[i].line}
-		start, marked = i+1, kind == tokenDocStart
-	}
-	return docs
-}
-
 // parser makes nodes from the tokens of one document. It descends recursively
-// along the indentation; each method leaves p.i behind what it has read.
+// along the indentation; each method takes what it has read.
 type parser struct {
 	src  *source
-	toks []tok
-	i    int
+	scan *scanner
+	// last is the last token taken, nil before the first; taken counts them.
+	last  *tok
+	taken int
+	// begun: a marker begins the document that is next.
+	begun bool
 	// depth counts the collections that enclose the current token, flow those of
 	// them that are in brackets.
 	depth, flow int
@@ -116,14 +120,39 @@ type anchor struct {
 	nodes int
 }
 
-func (p *parser) peek() *tok { return &p.toks[p.i] }
+func (p *parser) peek() *tok { return p.scan.look(0) }
 
+// next takes the next token, but not the last of the document.
 func (p *parser) next() *tok {
-	t := &p.toks[p.i]
+	t := p.peek()
 	if t.kind != tokenEOF {
-		p.i++
+		p.last = p.scan.take()
+		p.taken++
 	}
 	return t
+}
+
+// nextDocument goes to the first token of the next document, and reports whether
+// there is one. What has no token is a document only between two markers: a null.
+func (p *parser) nextDocument() bool {
+	for p.peek().kind == tokenEOF && p.peek().marker {
+		if p.begun {
+			return true
+		}
+		p.begun = p.scan.take().starts
+	}
+	return p.peek().kind != tokenEOF
+}
+
+// document reads a document and goes to its end.
+func (p *parser) document() *Node {
+	p.anchors, p.last, p.depth, p.flow, p.nodes, p.aliased, p.stop = map[string]*anchor{}, nil, 0, 0, 0, 0, false
+	n := p.root()
+	for p.peek().kind != tokenEOF {
+		p.scan.take()
+	}
+	p.begun = p.peek().marker && p.scan.take().starts
+	return n
 }
 
 func (p *parser) pos(t *tok) Pos { return Pos{p.src.file, t.line, max(t.col, 1)} }
@@ -179,7 +208,7 @@ func (p *parser) root() *Node {
 	col := t.col
 	p.depth = 1
 	for p.peek().kind != tokenEOF && !p.stop {
-		start := p.i
+		start := p.taken
 		if e := p.mappingEntry(col, b); e != nil {
 			p.errs = append(p.errs, e)
 			p.stop = p.stop || len(p.errs) >= maxErrors
@@ -220,23 +249,14 @@ func (p *parser) unusualRoot() *Node {
 }
 
 // skipEntry goes on to the next top-level entry after an error in the one that
-// begins at token start. If that left a bracket open, the scanner has taken all
-// that follows for the content of the bracket, and reading ends.
+// began when start tokens had been taken. If a bracket is open there, the scanner
+// takes all that follows for the content of the bracket, and reading ends.
 func (p *parser) skipEntry(start, col int) {
-	open := 0
-	for p.i = start; p.peek().kind != tokenEOF; p.i++ {
+	for ; p.peek().kind != tokenEOF; p.next() {
 		t := p.peek()
-		switch t.kind {
-		case tokenListStart, tokenMapStart:
-			open++
-		case tokenListEnd, tokenMapEnd:
-			open--
-		case tokenEntry, tokenComma, tokenColon:
-		default:
-			if p.i > start && t.first && t.col <= col && p.atKey() {
-				p.stop = p.stop || open != 0
-				return
-			}
+		if p.taken > start && t.first && t.col <= col && p.atKey() && t.kind != tokenColon {
+			break
 		}
 	}
+	p.stop = p.stop || p.peek().inside
 }

@@ -10,7 +10,7 @@ import (
 type tokenKind uint8
 
 const (
-	tokenEOF tokenKind = iota
+	tokenEOF tokenKind = iota // of the document
 	tokenPlain
 	tokenQuoted
 	tokenBlock // a literal or folded block scalar
@@ -25,8 +25,6 @@ const (
 	tokenAnchor
 	tokenAlias
 	tokenTag
-	tokenDocStart
-	tokenDocEnd
 	tokenInvalid
 )
 
@@ -37,6 +35,11 @@ type tok struct {
 	first bool
 	// literal: a block scalar that keeps its line breaks.
 	literal bool
+	// inside: the token stands inside of brackets.
+	inside bool
+	// marker: a tokenEOF that ends a document, but not the file; starts: and begins
+	// another one.
+	marker, starts bool
 	// line and col of its first character, endLine of its last one.
 	line, col, endLine int
 	// text is a scalar's value, the name of an anchor or alias, for anything else
@@ -55,19 +58,22 @@ func (t *tok) width() int {
 		return n + 2
 	case tokenAnchor, tokenAlias:
 		return n + 1
-	case tokenDocStart, tokenDocEnd:
-		return 3
 	}
 	return 1
 }
 
-// scanner turns the lines of a file into tokens (YAML 1.1 as libyaml reads it,
-// the parser below GitLab's loader). It looks at each character a bounded number
-// of times. What it cannot read becomes an invalid token, and it goes on with
-// the next line.
+// scanner turns the lines of a file into tokens without comments and directives
+// (YAML 1.1 as libyaml reads it, the parser below GitLab's loader). It reads as far
+// as it is asked to, and looks at each character a bounded number of times. What it
+// cannot read becomes an invalid token, and it goes on with the next line.
 type scanner struct {
 	src *source
-	out []tok
+	// queue are the tokens that were read and not yet taken, chunk those made last:
+	// a token stays where it is.
+	queue []*tok
+	chunk []tok
+	// lastLine is the line of the end of the last token.
+	lastLine int
 	// line is the current line, n its index, at the byte offset in it.
 	line  string
 	n, at int
@@ -85,17 +91,33 @@ type scanner struct {
 	inDocument bool
 }
 
-// scan returns the tokens of src without comments and directives, a tokenEOF
-// last.
-func scan(src *source) []tok {
-	s := &scanner{src: src, out: make([]tok, 0, min(4*len(src.lines), len(src.text)/16)+1), keyAllowed: true, keyLine: -1}
+func newScanner(src *source) *scanner {
+	s := &scanner{src: src, keyAllowed: true, keyLine: -1}
 	s.goTo(0)
-	for s.skipSpace() {
+	return s
+}
+
+// look returns the token that is i tokens ahead, the document's last one behind it.
+func (s *scanner) look(i int) *tok {
+	for len(s.queue) <= i {
+		if n := len(s.queue); n > 0 && s.queue[n-1].kind == tokenEOF {
+			return s.queue[n-1]
+		}
+		if !s.skipSpace() {
+			s.add(tok{kind: tokenEOF, line: len(s.src.lines) + 1})
+			continue
+		}
 		s.unroll()
-		s.token()
+		s.read()
 	}
-	s.out = append(s.out, tok{kind: tokenEOF, first: true, line: len(src.lines) + 1})
-	return s.out
+	return s.queue[i]
+}
+
+// take takes the next token.
+func (s *scanner) take() *tok {
+	t := s.look(0)
+	s.queue = s.queue[1:]
+	return t
 }
 
 // goTo goes to the start of the line with index n.
@@ -179,8 +201,14 @@ func (s *scanner) here(kind tokenKind, text string) tok {
 }
 
 func (s *scanner) add(t tok) {
-	t.first = len(s.out) == 0 || t.line > s.out[len(s.out)-1].endLine
-	s.out = append(s.out, t)
+	t.first = t.line > s.lastLine
+	t.inside = s.flow > 0
+	s.lastLine = max(t.line, t.endLine)
+	if len(s.chunk) == cap(s.chunk) {
+		s.chunk = make([]tok, 0, 64)
+	}
+	s.chunk = append(s.chunk, t)
+	s.queue = append(s.queue, &s.chunk[len(s.chunk)-1])
 }
 
 // indent returns the column of the innermost block collection, -1 if there is
@@ -216,8 +244,8 @@ func (s *scanner) mayBeKey() {
 	}
 }
 
-// token reads the token at the current place.
-func (s *scanner) token() {
+// read reads the token at the current place.
+func (s *scanner) read() {
 	if s.at == 0 && s.document() {
 		return
 	}
@@ -276,11 +304,9 @@ func (s *scanner) document() bool {
 	if !s.atMarker() {
 		return false
 	}
-	t := s.here(tokenDocStart, s.line[:3])
-	s.inDocument = true
-	if s.line[0] == '.' {
-		t.kind, s.inDocument = tokenDocEnd, false
-	}
+	t := s.here(tokenEOF, "")
+	t.marker, t.starts = true, s.line[0] == '-'
+	s.inDocument = t.starts
 	s.add(t)
 	s.at, s.indents, s.flow, s.keyAllowed = 3, nil, 0, false
 	return true
