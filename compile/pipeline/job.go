@@ -29,14 +29,21 @@ type instance struct {
 // jobs decodes the visible jobs, multiplies them and links needs to the result.
 func (d *decoder) jobs(pairs []syntax.Pair) {
 	drafts := make([]*draft, 0, len(pairs))
+	total := 0
 	for _, p := range pairs {
+		d.job = p.Key.Value
 		if d.givenUp() {
 			return
 		}
-		d.job = p.Key.Value
-		if dr := d.jobEntry(p); dr != nil {
-			drafts = append(drafts, dr)
+		dr := d.jobEntry(p)
+		if dr == nil {
+			continue
 		}
+		if total += max(1, len(dr.instances)); total > maxJobs {
+			d.fail(CodeLimit, dr.key, "the pipeline has more than %d jobs", maxJobs)
+			return
+		}
+		drafts = append(drafts, dr)
 	}
 	d.job = ""
 	d.stops(drafts)

@@ -196,10 +196,6 @@ func (d *decoder) multiply(drafts []*draft) {
 	made := make(map[string]*draft, len(drafts))
 	for _, dr := range drafts {
 		d.job = dr.Base
-		if len(d.pipeline.Jobs)+max(1, len(dr.instances)) > maxJobs {
-			d.fail(CodeLimit, dr.key, "the pipeline has more than %d jobs", maxJobs)
-			return
-		}
 		if !l.link(dr) {
 			d.fail(CodeLimit, dr.key, "the jobs of the pipeline have more than %d needs and dependencies", maxEdges)
 			return

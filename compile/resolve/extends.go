@@ -16,7 +16,7 @@ const (
 	// list of bases behind an alias costs a few bytes for each job.
 	MaxMerged = 5_000_000
 	// maxSuggestions bounds the search for similar names, which is long for each.
-	maxSuggestions = 100
+	maxSuggestions = 20
 )
 
 // notJobs are the top-level keys that are neither jobs nor hidden entries.

@@ -106,7 +106,7 @@ func TestInputsAreBounded(t *testing.T) {
 			}
 			_, errs := resolveFiles(t, test.files, Options{})
 			if len(errs) != 1 || !strings.HasPrefix(errs[0], test.file) ||
-				!strings.Contains(errs[0], "CIC2022 the inputs of the pipeline are longer than 32 MiB once they are filled in") {
+				!strings.Contains(errs[0], "CIC2022 the inputs of the pipeline are longer than 8 MiB once they are filled in") {
 				t.Errorf("%.500q", errs)
 			}
 		})

@@ -20,7 +20,7 @@ const (
 
 // MaxFilled is how many bytes of values may be filled in for inputs in all files
 // of a pipeline: each value may be long, and stand in many places.
-const MaxFilled = 32 << 20
+const MaxFilled = 8 << 20
 
 // block is an interpolation: $[[ inputs.NAME | function ]].
 var block = regexp.MustCompile(`\$\[\[(.*?)\]\]`)

@@ -12,7 +12,7 @@ const (
 	MaxDepth = 100
 	// MaxValues is the number of values that a file may hold as written, keys
 	// included. It bounds what a file takes while it is read: about 300 bytes each.
-	MaxValues = 300_000
+	MaxValues = 200_000
 	// MaxNodes is the number of values of a file, those behind an alias or a merge
 	// key counted each time.
 	MaxNodes = 1_000_000

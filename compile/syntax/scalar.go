@@ -71,6 +71,8 @@ func resolvePlain(text string) (kind Kind, value string, date bool) {
 		return String, text, false
 	}
 	switch {
+	case isDecimal(text):
+		return Int, text, false
 	case dateForm.MatchString(text), timeForm.MatchString(text):
 		return String, text, true
 	case base60Form.MatchString(text):
@@ -86,6 +88,16 @@ func resolvePlain(text string) (kind Kind, value string, date bool) {
 		return Float, text, false
 	}
 	return String, text, false
+}
+
+// isDecimal reports whether text is a number as it is printed, which most are.
+func isDecimal(text string) bool {
+	for i := range len(text) {
+		if text[i] < '0' || text[i] > '9' {
+			return false
+		}
+	}
+	return text == "0" || text[0] != '0'
 }
 
 // integer returns the decimal digits of a number in intForm.
