@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -222,7 +223,7 @@ func TestShimDies(t *testing.T) {
 	}
 	kill(t, unix.SIGKILL, shims...)
 	<-j.ended
-	if classOf(j.err) != exec.ClassSystem {
+	if classOf(j.err) != exec.ClassSystem || !strings.Contains(fmt.Sprint(j.err), "the shim, a process that all containers of the run need, has died") {
 		t.Errorf("exit code %d, %v", j.code, j.err)
 	}
 	if err := j.sandbox.Close(); err != nil {

@@ -82,7 +82,7 @@ func (s *sandbox) Run(ctx context.Context, p exec.Program, out io.Writer) (exitC
 		err = status.Error()
 	}
 	if err != nil {
-		err = systemError("containerd may have ended; see its log", fmt.Errorf("wait for the job's process: %w", err))
+		err = s.waitError(err)
 	}
 	// All processes are gone with the first, as their PID namespace is. What is left
 	// in the FIFO arrives at once, unless the shim hangs. The task is removed later:
@@ -98,6 +98,14 @@ func (s *sandbox) Run(ctx context.Context, p exec.Program, out io.Writer) (exitC
 		err = s.requireStarted(started, p, int(status.ExitCode()))
 	}
 	return int(status.ExitCode()), err
+}
+
+// waitError says why it is not known how the job's process ended.
+func (s *sandbox) waitError(err error) error {
+	if s.r.shimLost(s.shim) {
+		return systemError("the kernel may have killed it for want of memory; see dmesg", fmt.Errorf("the shim, a process that all containers of the run need, has died: %w", err))
+	}
+	return systemError("containerd may have ended; see its log", fmt.Errorf("wait for the job's process: %w", err))
 }
 
 // startTask starts the task. Where containerd died before it answered, the next one
