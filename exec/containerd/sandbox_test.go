@@ -281,6 +281,24 @@ func TestEntrypointSwallows(t *testing.T) {
 	}
 }
 
+// What an entry point prints comes before what the job does, and where it sends its
+// output to, the job's goes too.
+func TestEntrypointOutput(t *testing.T) {
+	r := open(t, nil)
+	for _, test := range []struct{ name, entrypoint, want string }{
+		{"order", `echo one; exec "$@"`, "one\njob\nerror\n"},
+		{"filter", `exec 3>&1 >/log 2>&1; "$@"; code=$?; while read -r l; do echo "> $l"; done </log >&3; exit $code`, "> job\n> error\n"},
+		{"silence", `exec >/dev/null 2>&1; exec "$@"`, ""},
+	} {
+		s := setup(t, r, job{plan: plan.Job{Image: plan.Image{Entrypoint: []string{"sh", "-c", test.entrypoint, "sh"}}}})
+		var out bytes.Buffer
+		code, err := s.Run(t.Context(), program("echo job; echo error >&2; exit 3"), &out)
+		if err != nil || code != 3 || out.String() != test.want {
+			t.Errorf("%s: got %q, exit code %d, %v; want %q", test.name, &out, code, err, test.want)
+		}
+	}
+}
+
 func TestSetupErrors(t *testing.T) {
 	r := open(t, nil)
 	for _, test := range []struct {

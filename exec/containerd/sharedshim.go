@@ -51,7 +51,10 @@ func (r *Runtime) shimLost(id string) bool {
 	if id == "" {
 		return false
 	}
-	alive, err := processes(func(args []string) bool { return option(args, "-id") == id })
+	alive, err := processes(func(args []string) bool {
+		// containerd removes what a dead one left by the same program.
+		return option(args, "-id") == id && args[len(args)-1] != "delete"
+	})
 	if err != nil || len(alive) > 0 {
 		return false
 	}

@@ -94,14 +94,20 @@ func (r *Runtime) newSpec(job exec.Spec, img *image, program string) (*oci.Spec,
 // processArgs is the image's entry point, with the start program as its
 // arguments (specification 21): it must run them.
 func processArgs(job *plan.Job, img *image) []string {
-	entrypoint := img.config.Entrypoint
+	return append(slices.Clone(entrypoint(job, img)), img.shell("sh"), path.Join(programDir, startFile))
+}
+
+// entrypoint is the program that stands before the job's own, with its arguments:
+// that of the pipeline, or else the image's; nil if there is none.
+func entrypoint(job *plan.Job, img *image) []string {
+	args := img.config.Entrypoint
 	if job.Image.Entrypoint != nil {
-		entrypoint = job.Image.Entrypoint
+		args = job.Image.Entrypoint
 	}
-	if len(entrypoint) == 1 && entrypoint[0] == "" {
-		entrypoint = nil
+	if len(args) == 1 && args[0] == "" {
+		return nil
 	}
-	return append(slices.Clone(entrypoint), img.shell("sh"), path.Join(programDir, startFile))
+	return args
 }
 
 // shell is the path of the wanted shell, sh or bash; of the other where the

@@ -150,7 +150,7 @@ func (s *sandbox) requireStarted(started *output, p exec.Program, exitCode int) 
 // prepare writes the program where the container sees it, and makes sure that
 // there is a task to run it.
 func (s *sandbox) prepare(ctx context.Context, p exec.Program) error {
-	start, err := startProgram(p, s.img.shell(p.Shell), len(s.job.Secrets) > 0)
+	start, err := startProgram(p, s.img.shell(p.Shell), len(entrypoint(s.job.Job, s.img)) > 0, len(s.job.Secrets) > 0)
 	if err != nil {
 		return systemError("", err)
 	}
@@ -184,13 +184,14 @@ func (s *sandbox) prepare(ctx context.Context, p exec.Program) error {
 //   - with environment variables that were not known then, or are secret;
 //   - with one stream for standard output and standard error, to keep their order:
 //     straight to the FIFO that the shim copies all other output to, which halves the
-//     way of what a job prints;
+//     way of what a job prints. Behind an entry point it is the way of what that
+//     prints, to keep their order too, and because the entry point may choose another;
 //   - as a child, since signals do not end a first process, and a shell that is
 //     first would run no trap of its own on a signal that it sends itself.
 //
 // It survives the signals that the job is stopped with, or sends to all its
 // processes itself, so that it can report how the program ended.
-func startProgram(p exec.Program, shell string, secrets bool) ([]byte, error) {
+func startProgram(p exec.Program, shell string, entered, secrets bool) ([]byte, error) {
 	if slices.Contains([]string{startFile, startedFile, stopFile, outputFile, gitConfigFile, path.Base(secretsDir)}, p.Name) || !safeID.MatchString(p.Name) {
 		return nil, fmt.Errorf("program name %q is reserved or not safe as a file name", p.Name)
 	}
@@ -207,7 +208,11 @@ func startProgram(p exec.Program, shell string, secrets bool) ([]byte, error) {
 		fmt.Fprintf(&b, ". %s || exit 1\n", path.Join(secretsDir, secretsEnv))
 	}
 	fmt.Fprintf(&b, "[ ! -e %s ] || exit %d\n", path.Join(programDir, stopFile), exitTerminated)
-	fmt.Fprintf(&b, "%s %s >%s 2>&1\nexit $?\n", singleQuoted(shell), path.Join(programDir, p.Name), path.Join(programDir, outputFile))
+	output := ">" + path.Join(programDir, outputFile) + " 2>&1"
+	if entered {
+		output = "2>&1"
+	}
+	fmt.Fprintf(&b, "%s %s %s\nexit $?\n", singleQuoted(shell), path.Join(programDir, p.Name), output)
 	return b.Bytes(), nil
 }
 
