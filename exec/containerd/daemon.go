@@ -172,6 +172,9 @@ func (d *daemon) revive(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
 	c, err := contact(ctx, d.socket())
+	if ctx.Err() != nil && err != nil {
+		return interrupted(ctx) // which says nothing about the containerd
+	}
 	if err != nil {
 		if c, err = d.replace(ctx); err != nil {
 			return err

@@ -157,6 +157,27 @@ func processesOf(t *testing.T, text string) []string {
 	return found
 }
 
+// A run that ends while it looks whether containerd is well leaves it alone.
+func TestReviveInterrupted(t *testing.T) {
+	requireContainerd(t)
+	r := acquire(t, t.TempDir(), 0)
+	before, err := r.daemon.processes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := r.daemon.revive(ctx); err == nil {
+		t.Error("no error")
+	}
+	if after, err := r.daemon.processes(); err != nil || !slices.Equal(after, before) {
+		t.Errorf("processes %v, before %v, %v", after, before, err)
+	}
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestEmbeddedVersionHasNoHoles(t *testing.T) {
 	if holes, err := Advisories("containerd", server.Version()); err != nil || len(holes) > 0 {
 		t.Errorf("%s: %v, %v", server.Version(), holes, err)
