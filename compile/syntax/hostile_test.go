@@ -61,7 +61,7 @@ func TestHostile(t *testing.T) {
 		"braces": CodeTooDeep, "dashes": CodeTooDeep, "deep mapping": CodeTooDeep, "keys": CodeTooLarge, "too large": CodeTooLarge,
 		"angle brackets": CodeUnknownAnchor, "tabs in quotes": CodeUnknownAnchor, "empty lines": CodeUnknownAnchor,
 		"text over many lines": CodeUnknownAnchor, "quote over many lines": CodeUnknownAnchor, "colons": CodeSyntax,
-		"empty items": CodeTooManyNodes, "keys in a mapping": CodeUnknownAnchor,
+		"empty items": CodeTooManyNodes, "keys in a mapping": CodeTooManyNodes,
 	}
 	for name, in := range hostile() {
 		t.Run(name, func(t *testing.T) {
