@@ -175,6 +175,9 @@ func execute(c *cli.Context, p *project, dir *exec.RunDir, r request) error {
 	} else {
 		result, err = executeInContainers(ctx, c, p, e, r.plan, r.scripts)
 	}
+	if result != nil {
+		r.plan = result.Plan // with the child pipelines that were compiled
+	}
 	select {
 	case <-kill: // the views may still be at work
 	default:
@@ -232,6 +235,8 @@ func prepare(c *cli.Context, p *project, dir *exec.RunDir, r *request) (*exec.Ex
 		Timeout:    c.Duration("timeout"),
 		Project:    p.dir,
 		KeepFailed: c.Bool("keep-failed"),
+
+		CompileChild: p.compileChild,
 	}
 	if dir == nil {
 		return e, nil

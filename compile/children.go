@@ -108,6 +108,9 @@ func addChildren(r *Result, l *lowered, env *environment) (*Result, syntax.Error
 		return nil, append(found, &syntax.Error{Code: codePlan, Msg: err.Error()})
 	}
 	r.Plan = whole
+	if env.depth == 0 {
+		found = append(found, missingAbove(whole)...)
+	}
 	for i, result := range results {
 		for path, text := range result.Scripts {
 			r.Scripts[moved[i][path]] = text
@@ -115,6 +118,22 @@ func addChildren(r *Result, l *lowered, env *environment) (*Result, syntax.Error
 		r.Map.Add(result.Map, moved[i])
 	}
 	return r, found
+}
+
+// missingAbove warns of jobs of child pipelines that need a job of a pipeline above
+// which is not there.
+func missingAbove(p *plan.Plan) (found syntax.ErrorList) {
+	for i := range p.Jobs {
+		for _, n := range p.Jobs[i].ExternalNeeds {
+			if n.Above() {
+				found = append(found, &syntax.Error{
+					Severity: syntax.SeverityWarning, Code: codeExternalNeed, Job: p.Jobs[i].Name,
+					Msg: fmt.Sprintf("job %q needs artifacts of job %q of a pipeline above, which is not there: it runs without them", p.Jobs[i].Name, n.Job.Value),
+				})
+			}
+		}
+	}
+	return found
 }
 
 // exhausted reports whether there are too many child pipelines, which is reported.
@@ -164,17 +183,23 @@ func compileChild(p *plan.Plan, c child, env *environment) (*Result, syntax.Erro
 
 // childOptions are those by which a child pipeline is compiled.
 func childOptions(c child, env *environment) Options {
-	o := env.options
-	o.Event, o.TargetBranch, o.Inputs = plan.ChildEvent, "", nil
-	o.parent = env
 	entries := &syntax.Node{Kind: syntax.Sequence, Pos: c.of.Trigger.Pos}
 	for _, f := range c.of.Trigger.Include {
 		entries.Items = append(entries.Items, f.Node)
 	}
-	o.child = &childFiles{trigger: c.of.Name, pos: c.of.Trigger.Pos, entries: entries}
+	o := env.options
+	o.descend(env, c.given, &childFiles{trigger: c.of.Name, pos: c.of.Trigger.Pos, entries: entries}, c.of.Name, c.of.Base)
+	return o
+}
+
+// descend makes the options of a pipeline those of a child, whose trigger job goes by
+// some names in requests.
+func (o *Options) descend(parent *environment, given plan.Variables, files *childFiles, triggers ...string) {
+	o.Event, o.TargetBranch, o.Inputs = plan.ChildEvent, "", nil
+	o.parent, o.child = parent, files
 	o.Requests = nil
-	for _, r := range env.options.Requests {
-		for _, trigger := range []string{c.of.Name, c.of.Base} {
+	for _, r := range parent.options.Requests {
+		for _, trigger := range triggers {
 			if name, ok := strings.CutPrefix(r.Job, trigger+"/"); ok {
 				r.Job = name
 				o.Requests = append(o.Requests, r)
@@ -182,8 +207,7 @@ func childOptions(c child, env *environment) Options {
 			}
 		}
 	}
-	o.give(c.given)
-	return o
+	o.give(given)
 }
 
 // give makes variables those that the pipeline is given.

@@ -143,6 +143,9 @@ func (e *expander) expandValue(name, value string, self func(written string) pla
 // runner's single pass puts the unexpanded value once: PATH: "$PATH:/x" gives
 // the text $PATH:/x:/x, which is never what was meant.
 func (e *expander) selfReference(name string, d *definition, written string) plan.Text {
+	if e.late != nil && e.late(name) { // the report's value beats this one
+		return runtimeReference(name)
+	}
 	if d.below != nil {
 		return e.definitionValue(name, d.below)
 	}

@@ -54,6 +54,10 @@ func (l *lowering) externalNeeds(e *expander, j *pipeline.Job) []plan.ExternalNe
 			Project: optionalText(e, n.Project), Ref: optionalText(e, n.Ref), Pipeline: optionalText(e, n.Pipeline),
 			Job: e.text(n.Job.Value),
 		}
+		if l.env.depth > 0 && need.Above() { // what is not there after all is told later
+			needs = append(needs, need)
+			continue
+		}
 		l.diags.report(&syntax.Error{
 			Severity: syntax.SeverityWarning, Code: codeExternalNeed, Pos: at.Pos, Len: utf8.RuneCountInString(at.Value), Job: j.Name,
 			Msg: fmt.Sprintf("job %q needs artifacts of job %q of the %s %q, which are not here: it runs without them", j.Base, n.Job.Value, where, at.Value),

@@ -37,6 +37,7 @@ func (l *lowering) triggerJob(g *graph, n *node) plan.Job {
 		l.otherProject(out.Trigger, e, j)
 	case made || len(reports) > 0:
 		out.Trigger.Kind, out.Trigger.Variables, out.DotenvFrom = plan.TriggerDynamic, given, reports
+		out.Trigger.ForwardReports = t.ForwardGiven && len(reports) > 0
 		l.checkChildJobs(g, n)
 	default:
 		out.Trigger.Kind = plan.TriggerChild
@@ -57,7 +58,7 @@ func (l *lowering) triggerTexts(out *plan.Job, j *pipeline.Job, dotenv bool) (*e
 	known := plan.JobVariables(out)
 	shared := l.shared(j)
 	env := &environmentTexts{job: j, report: l.diags.report, late: shared.late}
-	_, e := shared.forJob(j, dotenv, func(e *expander, name string) (plan.Text, bool) {
+	vars, e := shared.forJob(j, dotenv, func(e *expander, name string) (plan.Text, bool) {
 		switch {
 		case name == "CI_JOB_IMAGE", name == "CI_JOB_TIMEOUT": // it has none
 			return plan.Text{}, false
@@ -66,6 +67,9 @@ func (l *lowering) triggerTexts(out *plan.Job, j *pipeline.Job, dotenv bool) (*e
 		}
 		return known.Get(name)
 	})
+	if out.Variables = nil; dotenv { // what reports may overrule
+		out.Variables = vars
+	}
 	return e, env
 }
 

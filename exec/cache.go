@@ -165,7 +165,7 @@ func (w *worker) fallbackKeys(c *jobCache) (keys []string) {
 
 // variable is the value of a variable that the pipeline may define.
 func (w *worker) variable(name string) plan.Text {
-	for _, vars := range []plan.Variables{w.job.Variables, w.r.plan.Predefined(w.job)} {
+	for _, vars := range []plan.Variables{w.job.Variables, w.plan.Predefined(w.job)} {
 		if t, ok := vars.Get(name); ok {
 			return t
 		}

@@ -181,10 +181,10 @@ func (f *progress) command() *Command {
 
 // follow follows a script of the plan.
 func (w *worker) follow(s plan.Script) *progress {
-	if m := w.r.SourceMap; m != nil {
-		return newProgress(w.r.scripts[s.Path], m.Scripts[s.Path], m.Files)
+	if m := w.sourceMap; m != nil {
+		return newProgress(w.scripts[s.Path], m.Scripts[s.Path], m.Files)
 	}
-	return newProgress(w.r.scripts[s.Path], nil, nil)
+	return newProgress(w.scripts[s.Path], nil, nil)
 }
 
 // blame says in the result of a script at which command it ended, if that is what

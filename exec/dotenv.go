@@ -94,7 +94,7 @@ func (w *worker) reserved(name string) string {
 	switch {
 	case shellName(name):
 		return "changes how the shell, or every program, starts"
-	case name == dotenvName, predefined(w.r.plan, w.job, name):
+	case name == dotenvName, predefined(w.plan, w.job, name):
 		return "is predefined"
 	}
 	return ""
@@ -241,11 +241,11 @@ type resolver struct {
 
 func (w *worker) resolver(reports [][]variable) *resolver {
 	r := &resolver{
-		plan: w.r.plan.Predefined(w.job), job: w.job.Variables, predefined: plan.JobVariables(w.job),
+		plan: w.plan.Predefined(w.job), job: w.job.Variables, predefined: plan.JobVariables(w.job),
 		dotenv: map[string]string{}, runtime: w.vars,
 		done: map[string]string{}, pending: map[string]bool{},
 	}
-	given := w.r.plan.Given(w.job)
+	given := w.plan.Given(w.job)
 	for _, vars := range reports {
 		for _, v := range vars {
 			if !slices.Contains(given, v.name) {

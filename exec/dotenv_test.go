@@ -18,7 +18,7 @@ func dotenvWorker(t *testing.T) *worker {
 	t.Helper()
 	p := parsePlan(t, "1 a")
 	p.Variables = plan.Variables{{Name: "CI_COMMIT_REF_NAME", Value: plan.Literal("main")}}
-	return &worker{r: &run{plan: p}, job: &p.Jobs[0]}
+	return &worker{plan: p, r: &run{}, job: &p.Jobs[0]}
 }
 
 func TestParseDotenv(t *testing.T) {
@@ -108,7 +108,7 @@ func FuzzDotenv(f *testing.F) {
 func TestInherit(t *testing.T) {
 	text := func(s string) plan.Text { return plan.Text{Value: s, Template: true} }
 	w := dotenvWorker(t)
-	w.r.plan.Context.Given = []string{"GIVEN"}
+	w.plan.Context.Given = []string{"GIVEN"}
 	w.job.DotenvFrom = []string{"x"}
 	w.job.Variables = plan.Variables{
 		{Name: "BOTH", Value: plan.Literal("file")},

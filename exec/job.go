@@ -21,6 +21,11 @@ type worker struct {
 	index int
 	job   *plan.Job
 	id    string
+	// plan, scripts and sourceMap are those of the run when the worker began: a child
+	// pipeline that is compiled meanwhile replaces them.
+	plan      *plan.Plan
+	scripts   map[string][]byte
+	sourceMap *plan.SourceMap
 	// start brings the word to go; closed without it, the job is dismissed.
 	start    chan launch
 	launched bool // or dismissed; belongs to the loop
@@ -79,7 +84,7 @@ type launch struct {
 func jobID(j *plan.Job) string { return JobID(j.Name) }
 
 func newWorker(r *run, i int) *worker {
-	w := &worker{r: r, index: i, job: &r.plan.Jobs[i], start: make(chan launch, 1), begin: make(chan struct{}), tidy: make(chan struct{}), attempt: len(r.attempts[i]) + 1}
+	w := &worker{r: r, index: i, job: &r.plan.Jobs[i], plan: r.plan, scripts: r.scripts, sourceMap: r.SourceMap, start: make(chan launch, 1), begin: make(chan struct{}), tidy: make(chan struct{}), attempt: len(r.attempts[i]) + 1}
 	w.id = jobID(w.job)
 	w.vars = r.runtimeVariables(i, w.attempt)
 	if len(w.job.DotenvFrom) == 0 {
@@ -175,7 +180,7 @@ func (w *worker) prepare() error {
 	if err := addEnvironment(w.vars, w.job); err != nil {
 		return err
 	}
-	env, err := Environment(w.r.plan, w.job, w.vars)
+	env, err := Environment(w.plan, w.job, w.vars)
 	if err != nil {
 		return err
 	}

@@ -71,7 +71,7 @@ func (w *worker) keepWorkspace() error {
 // shellEnvironment is the environment of the job's container with what its
 // script exports.
 func (w *worker) shellEnvironment() ([]string, error) {
-	env, err := Environment(w.r.plan, w.job, w.vars)
+	env, err := Environment(w.plan, w.job, w.vars)
 	if err != nil {
 		return nil, err
 	}

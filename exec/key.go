@@ -100,7 +100,7 @@ func (w *worker) keyParts(l launch) ([]KeyPart, error) {
 }
 
 func (w *worker) environmentParts(k *keyBuilder) error {
-	env, err := Environment(w.r.plan, w.job, w.vars)
+	env, err := Environment(w.plan, w.job, w.vars)
 	if err != nil {
 		return err
 	}

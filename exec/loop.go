@@ -164,6 +164,7 @@ type message struct {
 	lock        *os.File
 	takeover    bool // the run by takes over
 	by          string
+	child       *childMade // job, a trigger job, has tried to compile its pipeline
 }
 
 // handle takes in a message.
@@ -175,6 +176,8 @@ func (r *run) handle(m message) {
 		r.contended(m)
 	case m.takeover:
 		r.takenOver(m)
+	case m.child != nil:
+		r.compiled(m.job, m.child)
 	case m.result != nil:
 		r.finished(m)
 	default:
@@ -311,7 +314,7 @@ func (r *run) finish() {
 	if r.result.Interrupted || r.result.TimedOut && r.result.Status != StatusFailed {
 		r.result.Status = StatusCanceled
 	}
-	r.result.Jobs = r.results
+	r.result.Jobs, r.result.Plan = r.results, r.kept
 	r.result.Duration = r.Now().Sub(r.started)
 	r.emit(Event{Type: EventRunFinished, Status: r.result.Status, Seconds: r.result.Duration.Seconds(), Summary: &r.result})
 }

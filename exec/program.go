@@ -38,7 +38,7 @@ func (w *worker) runScript(l launch, res *JobResult) {
 func (w *worker) program(name string, s plan.Script, l launch, status string) Program {
 	p := Program{
 		Name:  name,
-		Body:  w.r.scripts[s.Path],
+		Body:  w.scripts[s.Path],
 		Shell: s.Shell,
 		Env: []string{
 			"CI_JOB_STARTED_AT=" + l.at.UTC().Format(time.RFC3339),

@@ -1,6 +1,10 @@
 package exec
 
-import "time"
+import (
+	"time"
+
+	"github.com/cic-ci/cic/plan"
+)
 
 // Result tells how a run ended.
 type Result struct {
@@ -9,6 +13,8 @@ type Result struct {
 	Status Status
 	// Jobs are in plan order.
 	Jobs []JobResult
+	// Plan is the plan that was run, with the child pipelines that were compiled.
+	Plan *plan.Plan
 	// Pipelines are the child pipelines that were started, in plan order.
 	Pipelines []PipelineResult
 	// Duration is by the monotonic clock.

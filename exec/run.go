@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"runtime"
 	"time"
 
@@ -60,6 +61,9 @@ type Executor struct {
 	Reuse *Reuse
 	// Manual are the full names of manual jobs that start like others; see [MatchManual].
 	Manual []string
+	// CompileChild compiles a dynamic child pipeline, with what jobs have left. Without
+	// it a trigger job that asks for one fails.
+	CompileChild func(ctx context.Context, r ChildRequest, diagnostics io.Writer) (*ChildPlan, error)
 	// Ask, if there is one, asks a person whether a manual job is to start, one
 	// question at a time. Jobs go on meanwhile, but the run does not end. It must
 	// return when ctx is done; an error ends the questions.
@@ -83,7 +87,9 @@ var errKilled = errors.New("killed")
 // run is the state of one run. Only the loop touches it; workers send messages.
 type run struct {
 	Executor
-	plan    *plan.Plan
+	plan *plan.Plan
+	// kept is the plan without what finished jobs of an earlier run change in it.
+	kept    *plan.Plan
 	sched   *Schedule
 	scripts map[string][]byte
 	started time.Time
@@ -193,11 +199,12 @@ func (e *Executor) newRun(p *plan.Plan) (*run, error) {
 			return nil, err
 		}
 	}
+	kept := p
 	if e.Resume != nil {
 		p = e.Resume.resumed(p)
 	}
 	r := &run{
-		Executor: e.withDefaults(), plan: p, started: e.Now(), messages: make(chan message),
+		Executor: e.withDefaults(), plan: p, kept: kept, started: e.Now(), messages: make(chan message),
 		workers: make([]*worker, len(p.Jobs)), results: make([]JobResult, len(p.Jobs)), attempts: make([][]Attempt, len(p.Jobs)),
 		dotenv: map[int][]variable{}, again: map[int]leftover{}, broken: map[int]error{},
 		groups: map[string]*group{}, groupOf: map[int]*group{},

@@ -54,7 +54,7 @@ func (w *worker) services() ([]Service, error) {
 // serviceVariables are what every service of the job is given: all that the job
 // has itself, but no secrets.
 func (w *worker) serviceVariables() (map[string]string, error) {
-	env, err := Environment(w.r.plan, w.job, w.vars)
+	env, err := Environment(w.plan, w.job, w.vars)
 	if err != nil {
 		return nil, err
 	}

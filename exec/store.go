@@ -57,6 +57,9 @@ const (
 	// serviceMark begins what follows it in the names of services' logs.
 	serviceMark = logMark + "service-"
 
+	// childrenName is where the child pipelines are kept that a run has compiled, each
+	// as a plan of its own by the id of its trigger job.
+	childrenName  = "children"
 	artifactsName = "artifacts"
 	reportsName   = "reports"
 	// counterName is the file in <state>/runs whose content is the number of the

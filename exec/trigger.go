@@ -28,6 +28,8 @@ func (r *run) trigger(i int) {
 	res.Started = r.Now()
 	r.emit(Event{Time: res.Started, Type: EventJobStarted, Job: job.Name, Stage: job.Stage, Attempt: 1})
 	switch job.Trigger.Kind {
+	case plan.TriggerDynamic:
+		r.compileChild(i)
 	case plan.TriggerImpossible:
 		r.failTrigger(i, &Error{Class: ClassConfig, Err: fmt.Errorf("no child pipeline can be made: %s", job.Trigger.Reason)})
 	default:

@@ -123,8 +123,8 @@ func (p *Plan) Adopt(children ...Child) (whole *Plan, moved []map[string]string,
 		for _, c := range children {
 			if j := &out.Jobs[i]; j.Name == c.Trigger && j.Trigger != nil {
 				t := *j.Trigger
-				t.Kind, t.Variables = TriggerChild, nil
-				j.Trigger, j.DotenvFrom = &t, nil
+				t.Kind, t.Variables, t.ForwardReports = TriggerChild, nil, false
+				j.Trigger = &t
 			}
 		}
 	}
@@ -147,7 +147,9 @@ func (p *Plan) adopt(c Child) map[string]string {
 	}
 	moved := map[string]string{}
 	for i := range c.Plan.Jobs {
-		p.Jobs = append(p.Jobs, in.job(c.Plan.Jobs[i], moved))
+		j := in.job(c.Plan.Jobs[i], moved)
+		p.link(&j, c.Trigger)
+		p.Jobs = append(p.Jobs, j)
 	}
 	if p.Rules == nil && c.Plan.Rules != nil {
 		p.Rules = map[string][]TriedRule{}
@@ -164,6 +166,59 @@ func (p *Plan) adopt(c Child) map[string]string {
 		p.Warnings = append(p.Warnings, w)
 	}
 	return moved
+}
+
+// Above reports whether the need is of a job of a pipeline above: all pipelines of a
+// run have one number, which a pipeline above has passed on in a variable.
+func (n *ExternalNeed) Above() bool {
+	return n.Pipeline != nil && n.Pipeline.Template && n.Pipeline.Value == "${CI_PIPELINE_ID}" && !n.Job.Template
+}
+
+// link makes needs of j, a job that the trigger job has let start, of what it needs
+// of the pipelines above, as far as it is there: the nearest first.
+func (p *Plan) link(j *Job, trigger string) {
+	var elsewhere []ExternalNeed
+	for _, n := range j.ExternalNeeds {
+		from := -1
+		for at := trigger; from < 0 && at != "" && n.Above(); {
+			i := slices.IndexFunc(p.Jobs, func(other Job) bool { return other.Name == at })
+			if i < 0 {
+				break
+			}
+			at = p.Jobs[i].Pipeline
+			from = slices.IndexFunc(p.Jobs, func(other Job) bool { return other.Pipeline == at && other.LocalName() == n.Job.Value })
+		}
+		if from < 0 || slices.ContainsFunc(j.Needs, func(have Need) bool { return have.Job == p.Jobs[from].Name }) {
+			elsewhere = append(elsewhere, n)
+			continue
+		}
+		j.Needs = append(j.Needs, Need{Job: p.Jobs[from].Name, Artifacts: true})
+		if p.Jobs[from].Artifacts.Archived() {
+			p.addInput(j, from)
+		}
+	}
+	j.ExternalNeeds = elsewhere
+}
+
+// addInput lets j see the artifacts of a job of a pipeline above.
+func (p *Plan) addInput(j *Job, from int) {
+	var in Inputs
+	if j.Inputs != nil {
+		in = *j.Inputs
+	}
+	place := func(name string) int { // the jobs of its own pipeline come later
+		i := slices.IndexFunc(p.Jobs, func(other Job) bool { return other.Name == name })
+		if i < 0 {
+			i = len(p.Jobs)
+		}
+		return i
+	}
+	at := slices.IndexFunc(in.Jobs, func(name string) bool { return place(name) > from })
+	if at < 0 {
+		at = len(in.Jobs)
+	}
+	in.Jobs = slices.Insert(slices.Clone(in.Jobs), at, p.Jobs[from].Name)
+	j.Inputs = &in
 }
 
 // within renames what a child pipeline names.

@@ -118,8 +118,10 @@ type Trigger struct {
 	Branch  *Text `json:"branch,omitempty"`
 	// Reason says why no pipeline is started, where the kind is external or impossible.
 	Reason string `json:"reason,omitempty"`
-	// Variables are what a dynamic child pipeline is given.
-	Variables Variables `json:"variables,omitempty"`
+	// Variables are what a dynamic child pipeline is given, and with ForwardReports
+	// also the variables of the dotenv reports that the trigger job gets.
+	Variables      Variables `json:"variables,omitempty"`
+	ForwardReports bool      `json:"forward_reports,omitempty"`
 }
 
 // ChildFile is a file of a child pipeline: exactly one of Local, Template, Remote,

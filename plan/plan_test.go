@@ -53,7 +53,7 @@ func full(t testing.TB) *Plan {
 	downstream := triggerJob("downstream", "deploy", Trigger{
 		Kind: TriggerExternal, Strategy: "mirror", Project: &Text{Value: "a/b"}, Branch: &Text{Value: "main"}, Reason: "it is another project's",
 	})
-	generated := triggerJob("generated", "deploy", Trigger{Kind: TriggerDynamic, Variables: Variables{{"A", Literal("x")}}, Include: []ChildFile{
+	generated := triggerJob("generated", "deploy", Trigger{Kind: TriggerDynamic, ForwardReports: true, Variables: Variables{{"A", Literal("x")}}, Include: []ChildFile{
 		{Artifact: "ci.yml", Job: "build", Inputs: map[string]string{"n": "1"}}, {Local: "a.yml"}, {Template: "x.gitlab-ci.yml"},
 		{Remote: "https://x.example/a.yml"}, {Component: "x.example/a/b@1"}, {Project: "a/b", File: "c.yml", Ref: "v1"},
 	}})

@@ -88,11 +88,8 @@ func showScripts(b *bytes.Buffer, job *Job, script func(Script) ([]byte, error))
 	if script == nil {
 		return nil
 	}
-	for _, s := range []*Script{&job.Script, job.AfterScript} {
-		if s == nil {
-			continue
-		}
-		text, err := script(*s)
+	for _, s := range job.Scripts() {
+		text, err := script(s)
 		if err != nil {
 			return err
 		}

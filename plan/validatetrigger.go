@@ -48,7 +48,7 @@ func (s scope) trigger(j *Job) {
 	}
 	s.field("reason").line(t.Reason)
 	if t.Kind != TriggerDynamic {
-		if len(t.Variables) > 0 || len(j.DotenvFrom) > 0 {
+		if len(t.Variables) > 0 || t.ForwardReports {
 			s.field("variables").fail("they, and dotenv reports, are for the kind %s", TriggerDynamic)
 		}
 	} else if len(t.Include) == 0 {
