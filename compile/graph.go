@@ -213,6 +213,11 @@ func (b *graphBuilder) checkDependencies(i int) {
 			b.diags.report(diag)
 		case b.later(b.p.Jobs[t], j):
 			b.diags.report(laterStage(codeLaterDependency, dep, j, b.p.Jobs[t], "depends on"))
+		case j.Needs != nil && len(*j.Needs)+len(j.External) == 0:
+			diag := at(codeIdleDependency, dep, j, "job %q depends on %q, which gives it nothing: it has no needs", j.Base, name)
+			diag.Severity = syntax.SeverityWarning
+			diag.Help = "list it in needs to wait for it"
+			b.diags.report(diag)
 		case j.Needs != nil && !needed[name]:
 			diag := at(codeForeignDependency, dep, j, "job %q depends on %q, which its needs do not list", j.Base, name)
 			diag.Help = fmt.Sprintf("add %q to needs", name)

@@ -123,19 +123,24 @@ func ignoreComments(sources map[string][]byte) *comments {
 
 func (c *comments) read(file, text string) {
 	lines := strings.Split(strings.TrimPrefix(text, "\ufeff"), "\n")
+	// The lines that a comment on each line is about, found from the end: a file
+	// may be nothing but comments.
+	targets := make([]int, len(lines))
+	for i := len(lines) - 1; i >= 0; i-- {
+		targets[i] = i
+		if i+1 < len(lines) && isComment(lines[i]) {
+			targets[i] = targets[i+1]
+		}
+	}
 	for i, line := range lines {
 		at := ignorePattern.FindStringSubmatchIndex(line)
 		if at == nil {
 			continue
 		}
-		target := i
-		for target+1 < len(lines) && isComment(lines[target]) {
-			target++
-		}
 		for _, code := range codeInComment.FindAllStringIndex(line[at[2]:at[3]], -1) {
 			column := utf8.RuneCountInString(line[:at[2]+code[0]]) + 1
 			ignored := &ignoreComment{pos: syntax.Pos{File: file, Line: i + 1, Col: column}, code: line[at[2]+code[0] : at[2]+code[1]]}
-			key := commentKey{file, target + 1, ignored.code}
+			key := commentKey{file, targets[i] + 1, ignored.code}
 			if _, twice := c.by[key]; !twice {
 				c.by[key] = ignored
 			}
