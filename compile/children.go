@@ -31,7 +31,7 @@ type childFiles struct {
 }
 
 const (
-	maxPlanJobs   = 100_000  // of all pipelines; a plan holds no more
+	maxChildJobs  = 20_000   // of all child pipelines
 	maxChildBytes = 32 << 20 // of the files of all child pipelines, each time they are read
 )
 
@@ -80,7 +80,9 @@ func (e *environment) pipelineName() string {
 // addChildren compiles the child pipelines and takes them into the plan.
 func addChildren(r *Result, l *lowered, env *environment) (*Result, syntax.ErrorList) {
 	var found syntax.ErrorList
-	env.budget.jobs += len(r.Plan.Jobs)
+	if env.depth > 0 {
+		env.budget.jobs += len(r.Plan.Jobs)
+	}
 	var made []plan.Child
 	var results []*Result
 	for _, c := range l.children {
@@ -138,7 +140,7 @@ func missingAbove(p *plan.Plan) (found syntax.ErrorList) {
 
 // exhausted reports whether there are too many child pipelines, which is reported.
 func (b *budget) exhausted() bool {
-	return b.pipelines > plan.MaxPipelines || b.jobs > maxPlanJobs || b.bytes > maxChildBytes
+	return b.pipelines > plan.MaxPipelines || b.jobs > maxChildJobs || b.bytes > maxChildBytes
 }
 
 // compileChild compiles one child pipeline; nil where there can be none, which is an
@@ -155,8 +157,8 @@ func compileChild(p *plan.Plan, c child, env *environment) (*Result, syntax.Erro
 		return nil, fault(codeChildLimit, "the pipeline has more than %d child pipelines", plan.MaxPipelines)
 	}
 	result, errs := build(childOptions(c, env), env.sources.texts)
-	if env.budget.jobs > maxPlanJobs {
-		return nil, fault(codeChildLimit, "the pipeline and its child pipelines have more than %d jobs", maxPlanJobs)
+	if env.budget.jobs > maxChildJobs {
+		return nil, fault(codeChildLimit, "the child pipelines together have more than %d jobs", maxChildJobs)
 	}
 	job := p.Jobs[c.job].Trigger
 	if i := slices.IndexFunc(errs, func(e *syntax.Error) bool { return e.Code == CodeNoJobs || e.Code == codeLeftOutChild }); i >= 0 {
