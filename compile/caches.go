@@ -47,8 +47,13 @@ func (l *lowering) cache(e *expander, j *pipeline.Job, from *pipeline.Cache) (c 
 		return c, false
 	}
 	if !c.Policy.Template && !slices.Contains(pipeline.CachePolicies, c.Policy.Value) {
-		diag := at(codeCachePolicy, from.Policy, j, "cache:policy must be one of %s", strings.Join(pipeline.CachePolicies, ", "))
+		// On GitLab the job fails, once it runs (specification section 23).
+		diag := at(codeCachePolicy, from.Policy, j, "cache:policy must be one of %s: the cache is left out", strings.Join(pipeline.CachePolicies, ", "))
+		diag.Severity = syntax.SeverityWarning
 		diag.Len, diag.Label = max(1, utf8.RuneCountInString(from.Policy.Value)), fmt.Sprintf("expands to %q", c.Policy.Value)
+		if missing := e.undefined(from.Policy.Value); missing != "" {
+			diag.Help = fmt.Sprintf("variable %q is not defined", missing)
+		}
 		l.diags.report(diag)
 		return c, false
 	}

@@ -53,7 +53,7 @@ const (
 	codeImageUser      = "CIC3043" // docker:user is no user once expanded
 	codeEnvironment    = "CIC3041" // an environment's name or tier is wrong once expanded
 	codeNoEnvironment  = "CIC3042" // an environment, or its address, is nothing once expanded (warning)
-	codeCachePolicy    = "CIC3045" // a cache policy is none once expanded
+	codeCachePolicy    = "CIC3045" // a cache policy is none once expanded (warning)
 	codeSameCache      = "CIC3046" // two caches of a job have one key (warning)
 	codeSecretProvider = "CIC3051" // the value of a secret must be given (warning)
 	codeSecretVariable = "CIC3052" // a variable is a secret too (warning)
