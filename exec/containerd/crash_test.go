@@ -243,6 +243,30 @@ func TestShimDies(t *testing.T) {
 	}
 }
 
+// A shim that hangs costs its jobs, and not the run.
+func TestShimHangs(t *testing.T) {
+	requireContainerd(t)
+	r := acquire(t, t.TempDir(), 0)
+	j := begin(t, r)
+	shims, err := processes(func(args []string) bool { return option(args, "-address") == r.daemon.socket() })
+	if err != nil {
+		t.Fatal(err)
+	}
+	kill(t, unix.SIGSTOP, shims...)
+	j.proceed(t)
+	if classOf(j.err) != exec.ClassSystem || !errors.Is(j.err, errSilence) {
+		t.Errorf("exit code %d, %v", j.code, j.err)
+	}
+	if err := j.sandbox.Close(); err != nil {
+		t.Error(err)
+	}
+	next := begin(t, r)
+	next.proceed(t)
+	if err := errors.Join(next.err, next.sandbox.Close()); err != nil || next.code != 7 {
+		t.Errorf("exit code %d, %v", next.code, err)
+	}
+}
+
 // A run's containers share one shim, which waits for the next of them.
 func TestContainersShareAShim(t *testing.T) {
 	requireContainerd(t)

@@ -102,6 +102,12 @@ func (s *sandbox) Run(ctx context.Context, p exec.Program, out io.Writer) (exitC
 
 // waitError says why it is not known how the job's process ended.
 func (s *sandbox) waitError(err error) error {
+	if errors.Is(err, errSilence) && s.shim != "" {
+		// It hangs, and would have all the other jobs of the run wait as well: without it
+		// containerd clears up, and the next job starts another.
+		kill := killShims(func(args []string) bool { return option(args, "-id") == s.shim })
+		return systemError("", errors.Join(fmt.Errorf("wait for the job's process: %w; the shim that the run's containers share is ended", err), kill))
+	}
 	if s.r.shimLost(s.shim) {
 		return systemError("the kernel may have killed it for want of memory; see dmesg", fmt.Errorf("the shim, a process that all containers of the run need, has died: %w", err))
 	}
