@@ -72,7 +72,7 @@ func placeSchema(s scope) (Object, error) {
 		if k.refused&s != 0 && name != "spec" { // which stands in the header
 			shape = Object{"not": Object{}}
 		}
-		value := anyOf(shape, Object{"$ref": "#/$defs/late"})
+		value := anyOf(shape, late)
 		if k.ignored&s != 0 {
 			value["description"] = "Checked, and without effect in cic."
 		}

@@ -23,7 +23,7 @@ var shapes = map[string]Object{
 	"extends":             oneOrMore(aString),
 	"image":               anyOf(aString, placeRef(inImage)),
 	"services":            listOf(anyOf(aString, placeRef(inService))),
-	"cache":               oneOrMore(placeRef(inCache)),
+	"cache":               oneOrMore(anyOf(placeRef(inCache), late)),
 	"before_script":       someCommands,
 	"after_script":        someCommands,
 	"run":                 listOf(placeRef(inStep)),
@@ -156,6 +156,9 @@ var shapes = map[string]Object{
 	"exit_codes": exitCodes,
 }
 
+// late is a value that is known once references and inputs are filled in.
+var late = Object{"$ref": "#/$defs/late"}
+
 // variableText is a text with a variable, which is known later.
 var variableText = Object{"type": "string", "pattern": `[$%]`}
 
@@ -207,8 +210,8 @@ func inheritShape(item Object) Object { return anyOf(aBoolean, listOf(item)) }
 // variableShapes are the forms of variables: a value, or where it may be a mapping.
 func variableShapes() map[scope]Object {
 	return map[scope]Object{
-		inPipeline: named(anyOf(scalar, placeRef(inVariable))), inJob: named(anyOf(scalar, placeRef(inJobVariable))), inTriggerJob: named(anyOf(scalar, placeRef(inJobVariable))),
-		inRule: named(scalar), inWorkflowRule: named(scalar), inService: named(scalar),
+		inPipeline: named(anyOf(scalar, placeRef(inVariable), late)), inJob: named(anyOf(scalar, placeRef(inJobVariable), late)), inTriggerJob: named(anyOf(scalar, placeRef(inJobVariable), late)),
+		inRule: named(anyOf(scalar, late)), inWorkflowRule: named(anyOf(scalar, late)), inService: named(anyOf(scalar, late)),
 		inFilter: someStrings, inInherit: inheritShape(aString),
 	}
 }
