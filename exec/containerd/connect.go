@@ -112,7 +112,7 @@ const (
 	healthInterval = 10 * time.Second
 	// maxRevivals bounds how often one run starts containerd again within
 	// revivalWindow: one that cannot live does not get there.
-	maxRevivals   = 10
+	maxRevivals   = 30
 	revivalWindow = time.Minute
 )
 

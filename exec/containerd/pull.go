@@ -71,8 +71,8 @@ func (r *Runtime) pull(ctx context.Context, ref string) (client.Image, error) {
 // transient reports whether the same pull may work a little later: also where
 // containerd died meanwhile, which is started again.
 func transient(err error) bool {
-	if errdefs.IsUnavailable(err) || grpcstatus.Code(err) == codes.Unavailable {
-		return true
+	if errdefs.IsUnavailable(err) || grpcstatus.Code(err) == codes.Unavailable || strings.Contains(err.Error(), "failed to send write") {
+		return true // the last is the client's text for a stream that ended, with no error behind it
 	}
 	var status remoteserrors.ErrUnexpectedStatus
 	if errors.As(err, &status) {

@@ -42,7 +42,27 @@ func (r *Runtime) Sweep(ctx context.Context, dead []string) error {
 		}
 		errs = append(errs, r.removeShims(ctx, run))
 		shims := killShims(func(args []string) bool { return strings.HasPrefix(option(args, "-id"), idPrefix(run)) })
-		errs = append(errs, shims, r.deleteLeases(ctx, run), removeCgroups(ctx, filepath.Join("cic", run)))
+		errs = append(errs, shims, r.deleteLeases(ctx, run), removeCgroups(ctx, filepath.Join("cic", run)), r.removeHalfMade(run))
+	}
+	return errors.Join(errs...)
+}
+
+// removeHalfMade removes the containers of a run that the OCI runtime was about to
+// make as their shim was killed: it goes on, and containerd does not know of them.
+func (r *Runtime) removeHalfMade(run string) error {
+	if r.daemon == nil {
+		return nil
+	}
+	var errs []error
+	bundles := filepath.Join(r.daemon.state(), "io.containerd.runtime.v2.task", Namespace)
+	for _, dir := range []string{bundles, filepath.Join(r.daemon.runcRoot(), Namespace)} {
+		left, err := filepath.Glob(filepath.Join(dir, idPrefix(run)+"*"))
+		errs = append(errs, err)
+		for _, path := range left {
+			// Without a mount there it fails, and that is as well.
+			_ = unix.Unmount(filepath.Join(path, "rootfs"), unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
+			errs = append(errs, os.RemoveAll(path))
+		}
 	}
 	return errors.Join(errs...)
 }

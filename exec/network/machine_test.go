@@ -192,7 +192,7 @@ func here(t *testing.T) netns.NsHandle {
 // links and rules of the machine that are cic's.
 func left(t *testing.T) (found []string) {
 	t.Helper()
-	list, err := netlink.LinkList()
+	list, err := consistent(netlink.LinkList)
 	must(t, err)
 	for _, l := range list {
 		if isHostLink(l.Attrs().Name) {

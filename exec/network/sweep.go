@@ -14,10 +14,20 @@ import (
 	"github.com/cic-ci/cic/exec/userns"
 )
 
+// consistent asks the kernel for a list again while others change what it lists.
+func consistent[T any](list func() ([]T, error)) (found []T, err error) {
+	for range 10 {
+		if found, err = list(); !errors.Is(err, netlink.ErrDumpInterrupted) {
+			break
+		}
+	}
+	return found, err
+}
+
 // Sweep removes what dead runs, given by their ids, left on the machine, and all
 // rules for links that are gone.
 func Sweep(dead []string) error {
-	links, err := netlink.LinkList()
+	links, err := consistent(netlink.LinkList)
 	if err != nil {
 		return fmt.Errorf("list the machine's links: %w", err)
 	}

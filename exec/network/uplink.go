@@ -60,7 +60,7 @@ func choosePool(taken []netip.Prefix) (netip.Prefix, error) {
 // surroundings returns the ranges that the machine has routes or needs its default
 // route for, and the size of packets that it can send out.
 func surroundings(host *netlink.Handle) (taken []netip.Prefix, mtu int, err error) {
-	links, err := host.LinkList()
+	links, err := consistent(host.LinkList)
 	if err != nil {
 		return nil, 0, fmt.Errorf("list the machine's links: %w", err)
 	}
@@ -69,7 +69,9 @@ func surroundings(host *netlink.Handle) (taken []netip.Prefix, mtu int, err erro
 		own[l.Attrs().Index] = isHostLink(l.Attrs().Name)
 		sizes[l.Attrs().Index] = l.Attrs().MTU
 	}
-	routes, err := host.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE)
+	routes, err := consistent(func() ([]netlink.Route, error) {
+		return host.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE)
+	})
 	if err != nil {
 		return nil, 0, fmt.Errorf("list the machine's routes: %w", err)
 	}
