@@ -41,14 +41,14 @@ func (p *project) compileChild(ctx context.Context, r exec.ChildRequest, diagnos
 	if result == nil {
 		errs := 0
 		for _, d := range found {
-			if d.Code == compile.CodeNoJobs {
-				return nil, errors.New("its rules leave no job to run")
-			}
 			if d.Severity == syntax.SeverityError {
 				errs++
 			}
 		}
 		return nil, fmt.Errorf("%s; files of the project were looked for in %s", count(errs, "error"), exec.DisplayName(p.dir))
+	}
+	if len(result.Plan.Jobs) == 0 { // specification section 28
+		return nil, errors.New("its rules leave no job to run")
 	}
 	return &exec.ChildPlan{Plan: result.Plan, Scripts: result.Scripts, Map: result.Map}, nil
 }

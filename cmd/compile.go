@@ -2,7 +2,6 @@ package cmd
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -94,29 +93,11 @@ func compileProject(c *cli.Context, file string) (*project, *compile.Result, err
 	}
 	defer closeProject()
 	result, diagnostics, sources := compile.Compile(*o)
-	excuseNoJobs(diagnostics)
 	if err := printDiagnostics(c.App.ErrWriter, diagnostics, o.Source, sources); err != nil {
 		return nil, nil, err
 	}
-	if result == nil {
-		return nil, nil, errNoJobs
-	}
 	return p, result, nil
 }
-
-// excuseNoJobs makes it a warning that the rules leave nothing to run: that is not
-// a fault of the pipeline, of which GitLab makes none then. The caller says what it
-// means for him.
-func excuseNoJobs(list syntax.ErrorList) {
-	for _, d := range list {
-		if d.Code == compile.CodeNoJobs {
-			d.Severity = syntax.SeverityWarning
-		}
-	}
-}
-
-// errNoJobs says that there is nothing to compile or to run for this ref.
-var errNoJobs = &exitError{code: exitInvalid, err: errors.New("there is no job to compile a plan of")}
 
 // printDiagnostics prints warnings and errors; the error it returns, if any
 // diagnostic is an error, says how many there were.

@@ -48,9 +48,7 @@ func execCommand() *cli.Command {
 			if err != nil {
 				return fail(exitInvalid, err)
 			}
-			return withRun(c, p, func(dir *exec.RunDir) error {
-				return execute(c, p, dir, request{plan: d.Plan, scripts: d.Script, sourceMap: d.Map, names: c.Args().Tail()})
-			})
+			return start(c, p, request{plan: d.Plan, scripts: d.Script, sourceMap: d.Map, names: c.Args().Tail()})
 		},
 	}
 }
@@ -69,6 +67,20 @@ func execFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "keep-failed", Usage: "keep the workspaces of failed jobs for cic shell"},
 		&cli.BoolFlag{Name: "dry-run", Usage: "run nothing; print what would run, in order"},
 	}, gateFlags(), viewFlags(), reportFlags(), cacheFlags(), grantFlags(), secretFlags(), runtimeFlags())
+}
+
+// start runs what is asked for in a new run. A plan without jobs makes none, as
+// GitLab creates no pipeline then: it needs no containers, and its reports are those
+// of a dry run.
+func start(c *cli.Context, p *project, r request) error {
+	do := func(dir *exec.RunDir) error { return execute(c, p, dir, r) }
+	if len(r.plan.Jobs) > 0 {
+		return withRun(c, p, do)
+	}
+	if err := checkExecFlags(c); err != nil {
+		return err
+	}
+	return do(nil)
 }
 
 // withRun calls do with the directory of a new run, nil for a dry run.

@@ -121,7 +121,6 @@ func compileEach(tried []compile.Options) *linted {
 			}
 		}
 		l.pipelines = append(l.pipelines, p)
-		excuseNoJobs(found)
 		for _, d := range found {
 			if d.Code == compile.CodeIdleIgnore {
 				idle[d.Pos]++

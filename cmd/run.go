@@ -1,13 +1,10 @@
 package cmd
 
 import (
-	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/cic-ci/cic/exec"
 	"github.com/cic-ci/cic/plan"
 )
 
@@ -26,16 +23,10 @@ func runCommand() *cli.Command {
 				file, jobs = jobs[0], jobs[1:]
 			}
 			p, result, err := compileProject(c, file)
-			if errors.Is(err, errNoJobs) {
-				fmt.Fprintln(c.App.Writer, "No jobs to run.")
-				return nil
-			}
 			if err != nil {
 				return err
 			}
-			return withRun(c, p, func(dir *exec.RunDir) error {
-				return execute(c, p, dir, request{plan: result.Plan, scripts: inMemory(result.Scripts), sourceMap: result.Map, names: jobs})
-			})
+			return start(c, p, request{plan: result.Plan, scripts: inMemory(result.Scripts), sourceMap: result.Map, names: jobs})
 		},
 	}
 }

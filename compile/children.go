@@ -161,7 +161,10 @@ func compileChild(p *plan.Plan, c child, env *environment) (*Result, syntax.Erro
 		return nil, fault(codeChildLimit, "the child pipelines together have more than %d jobs", maxChildJobs)
 	}
 	job := p.Jobs[c.job].Trigger
-	if i := slices.IndexFunc(errs, func(e *syntax.Error) bool { return e.Code == CodeNoJobs || e.Code == codeLeftOutChild }); i >= 0 {
+	// That of a nested child pipeline is excused below, and a warning by then.
+	leftOut := func(e *syntax.Error) bool { return e.Code == codeLeftOutChild && e.Severity == syntax.SeverityError }
+	empty := func(e *syntax.Error) bool { return e.Code == CodeNoJobs && result != nil }
+	if i := slices.IndexFunc(errs, func(e *syntax.Error) bool { return empty(e) || leftOut(e) }); i >= 0 {
 		e := errs[i]
 		job.Kind, job.Reason = plan.TriggerImpossible, "the rules of its child pipeline leave no job to run"
 		e.Msg = fmt.Sprintf("job %q will fail: %s", c.of.Base, job.Reason)

@@ -80,9 +80,9 @@ const (
 	codeCredential = "CIC5001" // a text looks like a credential (warning)
 )
 
-// CodeNoJobs is the code of the one error that means: the pipeline is valid,
-// but its rules leave no job to run for this ref and event. GitLab then makes no
-// pipeline, which is no failure.
+// CodeNoJobs is the code of the warning that the rules of a valid pipeline leave no
+// job to run for this ref and event. GitLab then makes no pipeline, which is no
+// failure: -W error means others.
 const CodeNoJobs = "CIC3011"
 
 // CodeIdleIgnore is the code of the warning that a comment which ignores warnings

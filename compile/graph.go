@@ -270,11 +270,13 @@ func (b *graphBuilder) build() *graph {
 		g.stages = append(g.stages, b.p.Stages[s].Value)
 		g.nodes = append(g.nodes, nodes...)
 	}
-	b.checkAnyJob(g)
 	for i, n := range byJob {
 		if n != nil {
 			b.connect(i, n, byJob)
 		}
+	}
+	if !slices.ContainsFunc(g.stages, func(s string) bool { return s != ".pre" && s != ".post" }) {
+		g = b.leaveOutAll(g)
 	}
 	return g
 }
@@ -307,28 +309,34 @@ func (b *graphBuilder) connect(i int, n *node, byJob []*node) {
 	}
 }
 
-// checkAnyJob reports a pipeline of which nothing is left to run. Jobs in .pre
-// and .post alone make no pipeline (specification section 13).
-func (b *graphBuilder) checkAnyJob(g *graph) {
+// leaveOutAll leaves out what is left in .pre and .post: jobs there alone make no
+// pipeline (specification section 13). It warns that there is nothing to run, as
+// GitLab then creates no pipeline, which is no error (section 12).
+func (b *graphBuilder) leaveOutAll(g *graph) *graph {
 	const most = 10
-	if slices.ContainsFunc(g.stages, func(s string) bool { return s != ".pre" && s != ".post" }) {
-		return
-	}
-	diag := &syntax.Error{Code: CodeNoJobs, Msg: "the rules leave no job to run"}
+	diag := &syntax.Error{Severity: syntax.SeverityWarning, Code: CodeNoJobs, Msg: "the rules leave no job to run"}
 	if len(g.nodes) > 0 {
 		diag.Msg = "the rules leave no job to run outside .pre and .post, which run only beside other jobs"
 	}
-	for _, i := range g.excluded[:min(len(g.excluded), most)] {
+	none := &graph{}
+	for i := range b.p.Jobs {
+		if d := &b.sel.decisions[i]; d.included {
+			*d = decision{reason: "no job is left outside .pre and .post, which run only beside other jobs", elsewhere: true, tried: d.tried}
+		}
+		none.excluded = append(none.excluded, i)
+	}
+	for _, i := range none.excluded[:min(len(none.excluded), most)] {
 		note := fmt.Sprintf("job %q: %s", b.p.Jobs[i].Name, b.sel.decisions[i].reason)
 		if rule := b.sel.decisions[i].rule; rule != "" {
 			note += " (" + rule + ")"
 		}
 		diag.Notes = append(diag.Notes, syntax.Note{Msg: note})
 	}
-	if more := len(g.excluded) - most; more > 0 {
+	if more := len(none.excluded) - most; more > 0 {
 		diag.Notes = append(diag.Notes, syntax.Note{Msg: fmt.Sprintf("and %d more", more)})
 	}
 	b.diags.report(diag)
+	return none
 }
 
 // at makes an error at a text of a job.

@@ -42,12 +42,13 @@ func ParseWarningRule(text string) (WarningRule, error) {
 }
 
 // actionFor is what the rules say of a code; a later rule beats an earlier, and one
-// for the code beats one for all.
+// for the code beats one for all. One for all is not about [CodeNoJobs], which finds
+// no fault with the file.
 func actionFor(rules []WarningRule, code string) string {
 	action := "warn"
 	own := false
 	for _, r := range rules {
-		if r.Code == code || r.Code == "" && !own {
+		if r.Code == code || r.Code == "" && !own && code != CodeNoJobs {
 			action, own = r.Action, r.Code != ""
 		}
 	}

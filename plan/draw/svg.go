@@ -122,7 +122,7 @@ func (d *Drawing) layout() (places []place, width, height int) {
 			height = max(height, places[i].y)
 		}
 	}
-	return places, 2*margin + d.Levels*columnWidth - (columnWidth - boxWidth), height + boxHeight/2 + margin
+	return places, 2*margin + max(d.Levels, 1)*columnWidth - (columnWidth - boxWidth), height + boxHeight/2 + margin
 }
 
 // escaped is a text in XML, and in an attribute.
