@@ -51,11 +51,21 @@ func (d *decoder) conduct(j *Job, what string, n *syntax.Node) {
 	case "environment":
 		j.Environment = d.environment(n)
 	case "resource_group":
-		j.ResourceGroup = d.environmentName(n, what)
+		j.ResourceGroup = d.resourceGroup(n, what)
 	case "manual_confirmation":
 		t, _ := d.filledText(n, what)
 		j.ManualConfirmation = t.Value
 	}
+}
+
+// resourceGroup decodes the name of a resource group. An empty one, as templates
+// give by an input that may stay empty, is no group: the server asks for a string
+// and makes a group of one that is present (specification 29).
+func (d *decoder) resourceGroup(n *syntax.Node, what string) Text {
+	if n.Kind == syntax.String && strings.TrimSpace(n.Value) == "" {
+		return Text{}
+	}
+	return d.environmentName(n, what)
 }
 
 func (d *decoder) when(n *syntax.Node) Text {

@@ -113,6 +113,10 @@ func (d *decoder) notAJob(p syntax.Pair) {
 // suggestGlobal adds the keyword of the top level that a name resembles, and
 // reports whether there is one.
 func suggestGlobal(e *syntax.Error, name string) bool {
+	if now, ok := renamed[name]; ok && vocabularies[inPipeline].known[now] != nil {
+		e.Help = fmt.Sprintf("it was renamed: write %q", now)
+		return true
+	}
 	near := syntax.Suggest(name, vocabularies[inPipeline].names)
 	if near != "" {
 		e.Help = fmt.Sprintf("did you mean the keyword %q?", near)

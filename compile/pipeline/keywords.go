@@ -253,6 +253,10 @@ var keywords = []keyword{
 	{name: "matrix", done: inParallel | inNeedParallel | inJob},
 }
 
+// renamed maps keywords that GitLab removed to those that took their place, for
+// the help of a diagnostic (specification 3).
+var renamed = map[string]string{"type": "stage", "types": "stages"}
+
 // vocabulary is what can stand in one scope.
 type vocabulary struct {
 	known map[string]*keyword

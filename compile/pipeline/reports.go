@@ -32,7 +32,9 @@ func (d *decoder) reports(n *syntax.Node) []Report {
 		switch {
 		case !slices.Contains(reportKinds, kind):
 			e := d.fail(CodeUnknownKeyword, p.Key, "unknown kind of report %q in %q", kind, what)
-			if near := syntax.Suggest(kind, reportKinds); near != "" {
+			if slices.Contains(coverageFormats, kind) { // cobertura was a kind up to GitLab 14
+				e.Help = fmt.Sprintf("write coverage_report: {coverage_format: %s, path: ...}", kind)
+			} else if near := syntax.Suggest(kind, reportKinds); near != "" {
 				e.Help = fmt.Sprintf("did you mean %q?", near)
 			} else {
 				e.Notes = append(e.Notes, syntax.Note{Msg: "known: " + strings.Join(reportKinds, ", ")})

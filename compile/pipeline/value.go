@@ -198,7 +198,9 @@ func (d *decoder) unknownKeyword(key *syntax.Node, s scope, what string) {
 		return
 	}
 	e := d.fail(CodeUnknownKeyword, key, "unknown keyword %q in %s", key.Value, place)
-	if near := syntax.Suggest(key.Value, names); near != "" {
+	if now, ok := renamed[key.Value]; ok && slices.Contains(names, now) {
+		e.Help = fmt.Sprintf("it was renamed: write %q", now)
+	} else if near := syntax.Suggest(key.Value, names); near != "" {
 		e.Help = fmt.Sprintf("did you mean %q?", near)
 	} else if len(names) <= 8 {
 		e.Help = "allowed: " + strings.Join(names, ", ")
