@@ -172,6 +172,11 @@ func (l *lowered) collect(programs []program, env *environment) (*Result, syntax
 		if p.result.Construct != nil {
 			diags.report(bashWarning(p, job, env))
 		}
+		for _, doubt := range p.result.Doubts {
+			diag := scriptError(p, job, doubt, env)
+			diag.Severity, diag.Code, diag.Help = syntax.SeverityWarning, codeDoubtfulShell, doubt.Help
+			diags.report(diag)
+		}
 		sum := sha256.Sum256(p.result.Text)
 		s := plan.Script{Path: p.path, SHA256: hex.EncodeToString(sum[:]), Shell: p.result.Shell}
 		if p.after {

@@ -15,6 +15,8 @@ type program struct {
 	construct *Error
 	// redirects: exec redirects the program's own files.
 	redirects bool
+	// doubts are places that every shell reads and fails on, or misreads.
+	doubts []*Error
 }
 
 // parse parses the text as POSIX and searches its tree for what the POSIX
@@ -23,6 +25,35 @@ type program struct {
 // variables that the program exports.
 func (s *source) parse(set map[string]bool) (*program, error) {
 	text := s.parsable()
+	p, err := s.parseText(text, set)
+	var fault *syntaxFault
+	if !errors.As(err, &fault) {
+		return p, err
+	}
+	if at, shell := foreignText(text); shell != "" {
+		return nil, s.foreignError(at, shell)
+	}
+	m := s.mend(text, fault.err)
+	if m == nil {
+		at, msg := describe(fault.err)
+		return nil, s.errorAt(at, "shell syntax: "+msg, "")
+	}
+	if p, err = s.parseText(string(m.text), set); err != nil {
+		return nil, err
+	}
+	p.doubts = m.doubts
+	if c := m.construct; c != nil && p.construct == nil {
+		p.shell, p.construct = "bash", s.errorAt(c.offset, c.what+" is not POSIX shell", c.help)
+	}
+	return p, nil
+}
+
+// syntaxFault is why the parser takes a text for neither POSIX nor bash.
+type syntaxFault struct{ err error }
+
+func (f *syntaxFault) Error() string { return f.err.Error() }
+
+func (s *source) parseText(text string, set map[string]bool) (*program, error) {
 	posix, posixErr := parseAs(syntax.LangPOSIX, text)
 	var found *survey
 	if posixErr == nil {
@@ -36,7 +67,7 @@ func (s *source) parse(set map[string]bool) (*program, error) {
 	}
 	bash, bashErr := parseAs(syntax.LangBash, text)
 	if posixErr != nil && bashErr != nil {
-		return nil, s.syntaxError(text, bashErr)
+		return nil, &syntaxFault{bashErr}
 	}
 	if bashErr != nil {
 		// ((a); b) is a nested subshell to every shell, but no arithmetic.
@@ -100,13 +131,4 @@ func describe(err error) (at int, msg string) {
 		msg = err.Error()
 	}
 	return at, codeSpan.ReplaceAllString(msg, `"$1"`)
-}
-
-// syntaxError makes the error for a text that is neither POSIX nor bash.
-func (s *source) syntaxError(text string, err error) *Error {
-	if at, shell := foreignText(text); shell != "" {
-		return s.foreignError(at, shell)
-	}
-	at, msg := describe(err)
-	return s.errorAt(at, "shell syntax: "+msg, "")
 }

@@ -220,7 +220,7 @@ func TestErrors(t *testing.T) {
 		{[]string{"echo a", "if true", "then\n  echo b", "echo c"}, 1, 0, 0, `shell syntax: "if" statement must end with "fi"`},
 		{[]string{"echo ä; fi"}, 0, 0, 8, `shell syntax: "fi" can only be used to end an "if"`},
 		{[]string{"a", "b\n\n  echo 'c", "d"}, 1, 2, 7, `shell syntax: reached EOF without closing quote "'"`},
-		{[]string{"cat <<EOF", "x"}, 0, 0, 4, `shell syntax: unclosed here-document "EOF"`},
+		{[]string{"cat <<EOF", "x", "echo ${x%'}"}, 2, 0, 9, `shell syntax: reached EOF without closing quote "'"`},
 		{[]string{"ls | | wc"}, 0, 0, 3, `shell syntax: "|" must be followed by a statement`},
 		{[]string{"a", "echo \x00"}, 1, 0, 5, "a shell program cannot hold a NUL byte"},
 		{[]string{"a", "echo \xff"}, 1, 0, 5, "shell syntax: invalid UTF-8 encoding"},

@@ -69,6 +69,9 @@ type Result struct {
 	Lines []Line
 	// Construct is what made the program need bash; nil for sh.
 	Construct *Error
+	// Doubts are places that a shell reads and then fails on, or takes otherwise than
+	// they are meant.
+	Doubts []*Error
 	// Reads are the variables that the commands read and neither they nor
 	// Exports set; sorted, each once. Variables that a shell sets by itself
 	// (HOME, PATH, PWD, RANDOM, ...) are left out.
@@ -129,6 +132,7 @@ func Generate(p Program, o Options) (*Result, error) {
 		Shell:     prog.shell,
 		Lines:     w.lines,
 		Construct: prog.construct,
+		Doubts:    prog.doubts,
 		Reads:     reads(prog.file, set),
 	}, nil
 }
