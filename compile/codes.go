@@ -41,24 +41,23 @@ const (
 	codeVariableCycle  = "CIC3021" // variables refer to each other in a circle
 	codeVariableSize   = "CIC3022" // a value is longer than any program may be given
 	codeSelfReference  = "CIC3023" // a variable refers to itself (warning)
-	codeImage          = "CIC3031" // an image is no reference
+	codeImage          = "CIC3031" // an image is no reference (warning)
 	codeDefaultImage   = "CIC3032" // jobs without image get the default one (warning)
 	codeArtifactPath   = "CIC3033" // an artifact or cache path leaves the project (warning)
 	codeEmptyPath      = "CIC3034" // a path is empty once expanded (warning)
 	codeCacheKey       = "CIC3035" // a cache key is empty once expanded (warning)
-	codeLateServiceArg = "CIC3036" // a service's command mentions a run-time variable
 	codeIdleCache      = "CIC3037" // a cache without paths keeps nothing (warning)
 	codeTwinService    = "CIC3038" // a service loses a host name to an earlier one (warning)
 	codeOwnVariable    = "CIC3039" // a service's command mentions a variable of the service alone (warning)
 	codeUndefinedImage = "CIC3040" // an image is no reference, as a variable in it is not defined (warning)
-	codeImageUser      = "CIC3043" // docker:user is no user once expanded
-	codeEnvironment    = "CIC3041" // an environment's name or tier is wrong once expanded
+	codeImageUser      = "CIC3043" // docker:user is no user once expanded (warning)
+	codeEnvironment    = "CIC3041" // an environment's name or tier is wrong once expanded (warning)
 	codeNoEnvironment  = "CIC3042" // an environment, or its address, is nothing once expanded (warning)
 	codeCachePolicy    = "CIC3045" // a cache policy is none once expanded (warning)
 	codeSameCache      = "CIC3046" // two caches of a job have one key (warning)
 	codeSecretProvider = "CIC3051" // the value of a secret must be given (warning)
 	codeSecretVariable = "CIC3052" // a variable is a secret too (warning)
-	codeTimeout        = "CIC3061" // a variable that limits a program holds no duration
+	codeTimeout        = "CIC3061" // a variable that limits a program holds no duration (warning)
 	codeIdleTimeout    = "CIC3062" // a script's limit is not below that of its job (warning)
 
 	// Child pipelines.

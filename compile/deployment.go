@@ -81,13 +81,14 @@ func (t *environmentTexts) expandName(e *expander) {
 		t.ignored = true
 		t.warn(from.Name, "environment:name %q is empty once expanded: the job has no environment", from.Name.Value)
 	case length > plan.MaxName:
-		t.fault(from.Name, "environment:name has %d characters once expanded, more than %d", length, plan.MaxName)
+		t.ignored = true
+		t.doubt(from.Name, "environment:name has %d characters once expanded, more than %d: the job has no environment", length, plan.MaxName)
 	}
 	switch {
 	case tier.Template:
-		t.fault(from.Tier, "environment:deployment_tier mentions a variable known only at run time: %s", tier.Value)
+		t.doubt(from.Tier, "environment:deployment_tier is ignored, as it mentions a variable known only at run time: %s", tier.Value)
 	case tier.Value != "" && !slices.Contains(plan.EnvironmentTiers(), tier.Value):
-		t.fault(from.Tier, "environment:deployment_tier is %q once expanded, and must be one of %s",
+		t.doubt(from.Tier, "environment:deployment_tier is ignored, as %q, to which it expands, is none of %s",
 			tier.Value, strings.Join(plan.EnvironmentTiers(), ", "))
 	default:
 		t.made.Tier = tier.Value
@@ -117,20 +118,19 @@ func (t *environmentTexts) expandURL(e *expander) {
 	t.made.URL = &url
 }
 
-func (t *environmentTexts) fault(at pipeline.Text, format string, args ...any) {
-	t.report(t.finding(at, format, args...))
+// doubt reports what GitLab finds wrong only once the pipeline is made.
+func (t *environmentTexts) doubt(at pipeline.Text, format string, args ...any) {
+	t.report(t.finding(codeEnvironment, at, format, args...))
 }
 
 // warn reports what GitLab ignores (specification section 18.4).
 func (t *environmentTexts) warn(at pipeline.Text, format string, args ...any) {
-	diag := t.finding(at, format, args...)
-	diag.Severity, diag.Code = syntax.SeverityWarning, codeNoEnvironment
-	t.report(diag)
+	t.report(t.finding(codeNoEnvironment, at, format, args...))
 }
 
-func (t *environmentTexts) finding(at pipeline.Text, format string, args ...any) *syntax.Error {
+func (t *environmentTexts) finding(code string, at pipeline.Text, format string, args ...any) *syntax.Error {
 	return &syntax.Error{
-		Code: codeEnvironment, Pos: at.Pos, Len: utf8.RuneCountInString(at.Value), Job: t.job.Name,
+		Severity: syntax.SeverityWarning, Code: code, Pos: at.Pos, Len: utf8.RuneCountInString(at.Value), Job: t.job.Name,
 		Msg: fmt.Sprintf("job %q: %s", t.job.Name, fmt.Sprintf(format, args...)),
 	}
 }

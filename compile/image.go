@@ -54,6 +54,9 @@ func (l *lowering) imageName(e *expander, j *pipeline.Job, name pipeline.Text) p
 	if fault != nil {
 		l.reportImage(j, name, t.Value, fault)
 	}
+	if strings.TrimSpace(t.Value) == "" {
+		return plan.Literal(name.Value)
+	}
 	return t
 }
 
@@ -68,17 +71,21 @@ func (l *lowering) reportUndefinedImage(j *pipeline.Job, name pipeline.Text, ope
 	})
 }
 
-// reportImage reports an image that expands to value, which is no reference.
+// reportImage warns of an image that expands to value, which is no reference: GitLab
+// takes any text, and the job fails when it is run (specification section 21).
 func (l *lowering) reportImage(j *pipeline.Job, name pipeline.Text, value string, err error) {
 	diag := &syntax.Error{
-		Code: codeImage, Pos: name.Pos, Len: utf8.RuneCountInString(name.Value), Job: j.Name,
-		Msg: fmt.Sprintf("image %q is no image reference: %s", value, imageFault(value, err)),
+		Severity: syntax.SeverityWarning, Code: codeImage, Pos: name.Pos, Len: utf8.RuneCountInString(name.Value), Job: j.Name,
+		Msg: fmt.Sprintf("image %q is no image reference: %s; the job fails when it is run", value, imageFault(value, err)),
 	}
 	if value == "" {
-		diag.Msg = "the image has no name"
+		diag.Msg = "the image has no name: the job fails when it is run"
 	}
 	if value != name.Value {
 		diag.Label = fmt.Sprintf("expands to %q", value)
+	}
+	if !name.Pos.IsValid() { // the default one, of the command line
+		diag.Severity, diag.Code, diag.Msg = syntax.SeverityError, codeOption, fmt.Sprintf("image %q is no image reference: %s", value, imageFault(value, err))
 	}
 	l.diags.report(diag)
 }
@@ -103,19 +110,41 @@ func imageFault(name string, err error) string {
 func (l *lowering) image(e *expander, j *pipeline.Job, i *pipeline.Image) plan.Image {
 	return plan.Image{
 		Name:       l.imageName(e, j, i.Name),
-		Entrypoint: i.Entrypoint,
+		Entrypoint: literals(i.Entrypoint),
 		User:       l.user(e, j, i.User),
 		PullPolicy: i.PullPolicy,
 	}
 }
 
-// user expands the user that a container runs as, which must be known now.
+// literals are texts in which nothing is expanded, as in the entry point of a job's
+// image (specification section 18.4).
+func literals(list []string) []plan.Text {
+	if list == nil {
+		return nil
+	}
+	texts := make([]plan.Text, len(list))
+	for i, text := range list {
+		texts[i] = plan.Literal(text)
+	}
+	return texts
+}
+
+// user expands the user that a container runs as, which must be known now. One that
+// can be none is for the runner to refuse on GitLab: the job fails when it is run.
+// A number that might be taken for root is refused here.
 func (l *lowering) user(e *expander, j *pipeline.Job, user pipeline.Text) string {
 	var t plan.Text
 	e.settled(func() { t = e.text(user.Value) })
 	if t.Value != "" && (t.Template || !pipeline.IsUser(t.Value)) {
-		diag := at(codeImageUser, user, j, "docker:user %q is no user", user.Value)
-		diag.Label = fmt.Sprintf("expands to %q", t.Value)
+		diag := at(codeImageUser, user, j, "docker:user %q is no user: the job fails when it is run", user.Value)
+		diag.Severity = syntax.SeverityWarning
+		if t.Value != user.Value {
+			diag.Label = fmt.Sprintf("expands to %q", t.Value)
+		}
+		diag.Help = pipeline.UserForms
+		if pipeline.UserOverflows(t.Value) {
+			diag.Severity, diag.Code, diag.Msg = syntax.SeverityError, pipeline.CodeValue, fmt.Sprintf("docker:user %q is no user", user.Value)
+		}
 		l.diags.report(diag)
 	}
 	return t.Value

@@ -15,10 +15,12 @@ func (l *lowering) service(e *expander, j *pipeline.Job, s *pipeline.Service) pl
 	service := plan.Service{
 		Image:   l.image(e, j, &s.Image),
 		Alias:   s.Alias,
-		Command: l.words(e, j, s, "command", s.Command),
+		Command: words(e, s.Command),
 	}
 	service.Privileged = wantsPrivileges(service.Name)
-	service.Entrypoint = l.words(e, j, s, "entrypoint", s.Entrypoint)
+	service.Entrypoint = words(e, s.Entrypoint)
+	l.checkOwnVariables(e, j, s, "command", s.Command)
+	l.checkOwnVariables(e, j, s, "entrypoint", s.Entrypoint)
 	own := make(map[string]*definition, len(s.Variables))
 	for _, v := range s.Variables {
 		own[v.Name] = &definition{value: v.Value, raw: v.Raw, pos: v.Pos}
@@ -73,23 +75,14 @@ func (l *lowering) checkHosts(j *pipeline.Job, services []plan.Service) {
 	}
 }
 
-// words expands the words of a service's command, of which each must be known now.
-func (l *lowering) words(e *expander, j *pipeline.Job, s *pipeline.Service, keyword string, words []string) []string {
-	if words == nil {
+// words expands the words of a service's program (specification section 18.4).
+func words(e *expander, from []string) []plan.Text {
+	if from == nil {
 		return nil
 	}
-	expanded := make([]string, len(words))
-	l.checkOwnVariables(e, j, s, keyword, words)
-	for i, word := range words {
-		var t plan.Text
-		e.settled(func() { t = e.text(word) })
-		if t.Template {
-			l.diags.report(&syntax.Error{
-				Code: codeLateServiceArg, Pos: s.Name.Pos, Len: utf8.RuneCountInString(s.Name.Value), Job: j.Name,
-				Msg: fmt.Sprintf("the %s of service %q mentions a variable known only at run time: %s", keyword, s.Name.Value, t.Value),
-			})
-		}
-		expanded[i] = t.Value
+	expanded := make([]plan.Text, len(from))
+	for i, word := range from {
+		expanded[i] = e.text(word)
 	}
 	return expanded
 }

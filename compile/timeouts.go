@@ -32,7 +32,7 @@ func (l *lowering) timeouts(e *expander, out *plan.Job, j *pipeline.Job) {
 }
 
 // timeout reads the duration that a variable holds, in seconds; 0 for none: it is
-// not defined, empty or "0", or wrong, which is reported.
+// not defined, empty or "0", or wrong, which GitLab's runner warns of and ignores.
 func (l *lowering) timeout(e *expander, j *pipeline.Job, name string) int64 {
 	var value plan.Text
 	e.settled(func() { value, _ = e.value(name) })
@@ -40,15 +40,15 @@ func (l *lowering) timeout(e *expander, j *pipeline.Job, name string) int64 {
 	if text == "" || text == "0" {
 		return 0
 	}
-	wrong := &syntax.Error{Code: codeTimeout, Help: `such as "90s", "55m" or "1h 30m"`}
+	wrong := &syntax.Error{Severity: syntax.SeverityWarning, Code: codeTimeout, Help: `such as "90s", "55m" or "1h 30m"`}
 	seconds, err := pipeline.ParseDuration(text)
 	switch {
 	case value.Template:
-		wrong.Msg = fmt.Sprintf("job %q: %s mentions a variable known only at run time: %s", j.Name, name, text)
+		wrong.Msg = fmt.Sprintf("job %q: %s is ignored, as it mentions a variable known only at run time: %s", j.Name, name, text)
 	case err != nil:
-		wrong.Msg = fmt.Sprintf("job %q: %s must be a duration, not %q: %v", j.Name, name, text, err)
+		wrong.Msg = fmt.Sprintf("job %q: %s is ignored, as %q is no duration: %v", j.Name, name, text, err)
 	case seconds < 1 || seconds > plan.MaxTimeout:
-		wrong.Msg = fmt.Sprintf("job %q: %s must be from 1 second to 30 days, not %q", j.Name, name, text)
+		wrong.Msg = fmt.Sprintf("job %q: %s is ignored, as it must be from 1 second to 30 days, not %q", j.Name, name, text)
 	default:
 		return seconds
 	}

@@ -127,7 +127,7 @@ func (w *worker) imagePart(k *keyBuilder, what, name string, image *plan.Image) 
 	}
 	k.add(what, digest)
 	k.json(what+" run as", struct {
-		Entrypoint []string
+		Entrypoint []plan.Text
 		User       string
 	}{image.Entrypoint, image.User})
 	return nil

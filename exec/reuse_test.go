@@ -97,7 +97,7 @@ func TestReuseKey(t *testing.T) {
 			r.plan.Jobs[1].AfterScript = &plan.Script{Path: "jobs/b.after.sh", SHA256: "4", Shell: "sh"}
 		}, "after_script"},
 		{"image", func(r *reuser) { r.image = "sha256:2" }, "image"},
-		{"entry point", func(r *reuser) { r.plan.Jobs[1].Image.Entrypoint = []string{"x"} }, "image run as"},
+		{"entry point", func(r *reuser) { r.plan.Jobs[1].Image.Entrypoint = []plan.Text{plan.Literal("x")} }, "image run as"},
 		{"variable", func(r *reuser) { r.vars = map[string]string{"CI_COMMIT_SHA": "2"} }, "variable CI_COMMIT_SHA"},
 		{"secret", func(r *reuser) {
 			r.secrets = NewSecrets(map[string]Sensitive{"TOKEN": NewSensitive("another secret")})

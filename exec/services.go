@@ -31,9 +31,12 @@ func (w *worker) services() ([]Service, error) {
 	var list []Service
 	for i := range w.job.Services {
 		declared := &w.job.Services[i]
-		s := Service{Image: declared.Image, Command: declared.Command, Privileged: declared.Privileged && privileged}
+		s := Service{Image: declared.Image, Privileged: declared.Privileged && privileged}
 		image := w.imageName(declared.Name)
 		s.Image.Name = plan.Literal(image)
+		if err := w.expandProgram(&s, declared); err != nil {
+			return nil, fmt.Errorf("service %q: %w", image, err)
+		}
 		if s.Names = w.claimNames(&hosts, image, declared.Alias); len(s.Names) == 0 {
 			continue
 		}
@@ -49,6 +52,27 @@ func (w *worker) services() ([]Service, error) {
 		list = append(list, s)
 	}
 	return list, nil
+}
+
+// expandProgram fills what a service is to run. Where nothing is declared there is
+// nothing, which is not the same as an empty list.
+func (w *worker) expandProgram(s *Service, declared *plan.Service) error {
+	if declared.Command != nil {
+		command, err := expandAll(declared.Command, w.vars)
+		if err != nil {
+			return err
+		}
+		s.Command = command
+	}
+	if declared.Entrypoint == nil {
+		return nil
+	}
+	entrypoint, err := expandAll(declared.Entrypoint, w.vars)
+	s.Image.Entrypoint = make([]plan.Text, len(entrypoint))
+	for i, word := range entrypoint {
+		s.Image.Entrypoint[i] = plan.Literal(word)
+	}
+	return err
 }
 
 // serviceVariables are what every service of the job is given: all that the job

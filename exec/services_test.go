@@ -85,8 +85,8 @@ func TestServiceNames(t *testing.T) {
 // A service has all variables of the job and its own, and none of its secrets.
 func TestServiceEnvironment(t *testing.T) {
 	p := withServices(t, plan.Service{
-		Image:   plan.Image{Name: plan.Text{Value: "docker.io/library/db:${CI_COMMIT_SHA}", Template: true}, Entrypoint: []string{"/e"}},
-		Command: []string{"serve"},
+		Image:   plan.Image{Name: plan.Text{Value: "docker.io/library/db:${CI_COMMIT_SHA}", Template: true}, Entrypoint: []plan.Text{plan.Literal("/e")}},
+		Command: []plan.Text{{Value: "serve:${CI_COMMIT_SHA}", Template: true}},
 		Variables: plan.Variables{
 			{Name: "MODE", Value: plan.Literal("service")},
 			{Name: "OWN", Value: plan.Text{Value: "at ${CI_COMMIT_SHA}", Template: true}},
@@ -107,7 +107,7 @@ func TestServiceEnvironment(t *testing.T) {
 	if len(got) != 2 {
 		t.Fatalf("%d services", len(got))
 	}
-	if s := got[0]; s.Image.Name != plan.Literal("docker.io/library/db:abc") || s.Names[0] != "db" || s.Command[0] != "serve" || s.Image.Entrypoint[0] != "/e" {
+	if s := got[0]; s.Image.Name != plan.Literal("docker.io/library/db:abc") || s.Names[0] != "db" || s.Command[0] != "serve:abc" || s.Image.Entrypoint[0] != plan.Literal("/e") {
 		t.Errorf("got %+v", s)
 	}
 	for i, want := range [][]string{{"CI=true", "MODE=service", "SHARED=yes", "OWN=at abc", "CI_JOB_NAME=a"}, {"MODE=job", "SHARED=yes"}} {

@@ -226,11 +226,14 @@ type Job struct {
 
 // Image is a container image and how to run it.
 type Image struct {
-	// Name is a normalised reference: docker.io/library/python:3.11.
+	// Name is a normalised reference: docker.io/library/python:3.11. The job fails if
+	// it is none.
 	Name Text `json:"name"`
-	// Entrypoint replaces the image's when not nil; [""] clears it.
-	Entrypoint []string `json:"entrypoint,omitempty"`
-	// User is "uid", "uid:gid", "name" or "name:group"; empty for the image's own.
+	// Entrypoint replaces the image's when not nil; [""] clears it. Templates are for
+	// services alone.
+	Entrypoint []Text `json:"entrypoint,omitempty"`
+	// User is "uid", "uid:gid", "name" or "name:group"; empty for the image's own. The
+	// job fails if it is none of these, or the image does not have it.
 	User string `json:"user,omitempty"`
 	// PullPolicy lists always, if-not-present, never, tried in order; empty: if-not-present.
 	PullPolicy []string `json:"pull_policy,omitempty"`
@@ -240,7 +243,7 @@ type Image struct {
 type Service struct {
 	Image
 	Alias     []string  `json:"alias,omitempty"`
-	Command   []string  `json:"command,omitempty"`
+	Command   []Text    `json:"command,omitempty"`
 	Variables Variables `json:"variables,omitempty"`
 	// Privileged is a request, granted with those of the service's job.
 	Privileged bool `json:"privileged,omitempty"`

@@ -81,12 +81,12 @@ func plain(t testing.TB) *Plan {
 	test := Job{
 		Name: "test: [3.11, sqlite]", Stage: "test",
 		Image: Image{
-			Name: Literal("docker.io/library/python:3.11"), Entrypoint: []string{""},
+			Name: Literal("docker.io/library/python:3.11"), Entrypoint: []Text{Literal("env")},
 			User: "1000:1000", PullPolicy: []string{"always", "if-not-present"},
 		},
 		Services: []Service{{
-			Image: Image{Name: Literal("docker.io/library/postgres:15")},
-			Alias: []string{"db"}, Command: []string{"postgres", "-c", "fsync=off"},
+			Image: Image{Name: Literal("docker.io/library/postgres:15"), Entrypoint: []Text{{"/${CI_JOB_ID}", true}}},
+			Alias: []string{"db"}, Command: []Text{Literal("postgres"), Literal("-c"), {"port=${CI_JOB_ID}", true}},
 			Variables: Variables{{"POSTGRES_PASSWORD", Literal("x")}}, Privileged: true,
 		}},
 		Variables:   Variables{{"APP", Literal("a <b> & 'c'\n")}, {"WHO", Text{"${GITLAB_USER_NAME} $$", true}}},

@@ -86,15 +86,16 @@ stage                     test
 batch                     2 of 3
 rules                     1. yes: changes: a; exists: b (changes taken to hold without a comparison)
 image                     docker.io/library/python:3.11
-                          entrypoint = ""
+                          entrypoint = env
                           user = 1000:1000
                           pull_policy = always
                           pull_policy = if-not-present
 services                  [0].name = docker.io/library/postgres:15
+                          [0].entrypoint = template /${CI_JOB_ID}
                           [0].alias = db
                           [0].command = postgres
                           [0].command = -c
-                          [0].command = fsync=off
+                          [0].command = template port=${CI_JOB_ID}
                           [0].variables.POSTGRES_PASSWORD = x
                           [0].privileged = true
 variables                 APP = "a <b> & 'c'\n"

@@ -102,10 +102,10 @@ func TestValidate(t *testing.T) {
 		{"reads order", func(p *Plan) { p.Jobs[test].Reads = []string{"B", "A"} }, `reads: must be sorted`},
 
 		{"image empty", func(p *Plan) { p.Jobs[build].Image.Name.Value = "" }, `jobs[0] "build": image.name: must not be empty`},
-		{"entrypoint", func(p *Plan) { p.Jobs[test].Image.Entrypoint[0] = "\x00" }, `image.entrypoint[0]: "\x00" holds a NUL`},
+		{"entrypoint", func(p *Plan) { p.Jobs[test].Image.Entrypoint[0].Value = "\x00" }, `image.entrypoint[0]: "\x00" holds a NUL`},
 		{"pull policy", func(p *Plan) { p.Jobs[test].Image.PullPolicy[1] = "sometimes" }, `image.pull_policy[1]: "sometimes" is none of always, if-not-present, never`},
 		{"pull policy twice", func(p *Plan) { p.Jobs[test].Image.PullPolicy[1] = "always" }, `image.pull_policy[1]: "always" is there twice`},
-		{"service image", func(p *Plan) { p.Jobs[test].Services[0].Name.Value = "-v" }, `services[0].name: "-v" is not an image reference`},
+		{"service image", func(p *Plan) { p.Jobs[test].Services[0].Name.Value = "a\x1b" }, `services[0].name: "a\x1b" holds a control character`},
 		{"service alias", func(p *Plan) { p.Jobs[test].Services[0].Alias[0] = "../x" }, `services[0].alias[0]: "../x" cannot be a service's host name`},
 		{"service localhost", func(p *Plan) { p.Jobs[test].Services[0].Alias[0] = "localhost" }, `services[0].alias[0]: "localhost" cannot be`},
 		{"service variable", func(p *Plan) { p.Jobs[test].Services[0].Variables[0].Name = "" }, `services[0].variables[""]: "" cannot be`},
@@ -210,34 +210,22 @@ func TestValidateScriptPath(t *testing.T) {
 	}
 }
 
+// TestValidateImage: whether a name is a reference is for the executor to see, as the
+// job of one that is none fails and no other.
 func TestValidateImage(t *testing.T) {
-	hex := strings.Repeat("0f", 32)
 	for _, test := range []struct {
 		name Text
 		ok   bool
 	}{
 		{Literal("docker.io/library/python:3.11"), true},
-		{Literal("alpine"), true},
-		{Literal("registry.example.com:5000/a/b_c__d-e.f:v1.2_X-3"), true},
-		{Literal("localhost:5000/x"), true},
-		{Literal("[::1]:5000/x"), true},
-		{Literal("a/b@sha256:" + hex), true},
-		{Literal("a/b:1@sha256:" + hex), true},
 		{Text{"registry.example.com/x:${CI_COMMIT_SHA}", true}, true},
-		{Text{"${CI_PROJECT_NAME}", true}, true},
-		{Literal("-v"), false},
-		{Literal("a b"), false},
-		{Literal("a/B"), false},
-		{Literal("a@sha256:bad"), false},
-		{Literal("a:"), false},
-		{Literal("a//b"), false},
-		{Literal("a/../b"), false},
+		{Literal("Team/App"), true},
+		{Literal("a b"), true},
+		{Literal("$UNDEF"), true},
+		{Literal(""), false},
 		{Literal("a\n"), false},
-		{Literal("$UNDEF"), false},
-		{Literal("a:" + strings.Repeat("x", 129)), false},
-		{Text{"-${CI_JOB_ID}", true}, false},
-		{Text{"a b ${CI_JOB_ID}", true}, false},
-		{Text{"a$$${CI_JOB_ID}", true}, false},
+		{Text{"a\x1b${CI_COMMIT_SHA}", true}, false},
+		{Text{"a${", true}, false},
 	} {
 		p := full(t)
 		p.Jobs[0].Image.Name = test.name
@@ -253,9 +241,9 @@ func TestValidateUser(t *testing.T) {
 	for user, ok := range map[string]bool{
 		"": true, "0": true, "1000": true, "1000:1000": true, "root": true, "www-data:www-data": true, "_apt:0": true,
 		"2147483647:2147483647": true,
-		"2147483648":            false, "2147483648:0": false, "4294967296": false, "0:4294967296": false, "-1": false, "+1": false,
-		"0x0": false, "007": false, "1e3": false, " 1": false, "1 ": false, "1:": false, ":1": false, "1:2:3": false,
-		"$(id)": false, "a b": false, "root\n": false, "99999999999999999999": false, "é": false, "root:": false,
+		"2147483648":            false, "2147483648:0": false, "4294967296": false, "0:4294967296": false, "1:2:4294967296": false,
+		"+4294967296": false, "-4294967296": false, "root\n": false, "99999999999999999999": false,
+		"-1": true, "0x0": true, "1e3": true, "1:": true, "$(id)": true, "a b": true, // of which no image has any
 	} {
 		p := full(t)
 		p.Jobs[0].Image.User = user

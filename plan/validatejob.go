@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"errors"
 	"math"
 	"path"
 	"regexp"
@@ -30,14 +31,7 @@ var (
 	}
 
 	sha256Hex = regexp.MustCompile(`^[0-9a-f]{64}$`)
-	// reference is the grammar of an image reference: host, path, tag, digest.
-	reference = regexp.MustCompile(`^(?:(?:[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9a-fA-F:.]+\])(?::[0-9]+)?/)?` +
-		`[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*` +
-		`(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[0-9a-f]{32,})?$`)
-	// referenceText is what the literal parts of a template for one may hold.
-	referenceText = regexp.MustCompile(`^[A-Za-z0-9._/:@\[\]+-]*$`)
-	userName      = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]*\$?$`)
-	hostName      = regexp.MustCompile(`^[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?$`)
+	hostName  = regexp.MustCompile(`^[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?$`)
 )
 
 // job checks what can be seen of a job alone. paths collects script paths.
@@ -218,44 +212,40 @@ func (s scope) scriptPath(path string) {
 	}
 }
 
-func (s scope) image(im *Image) { s.field("image").imageFields(im) }
+func (s scope) image(im *Image) {
+	at := s.field("image")
+	at.imageFields(im)
+	for i, arg := range im.Entrypoint {
+		if arg.Template {
+			at.element("entrypoint", i).fail("only a service's may be a template")
+		}
+	}
+}
 
 func (s scope) imageFields(im *Image) {
 	name := s.field("name")
 	name.open = true // a variable that nobody defines makes the job fail, unless its image is replaced
 	name.required(im.Name)
-	if im.Name.Template {
-		segments, _ := im.Name.Segments() // a malformed template is reported by required
-		for i, seg := range segments {
-			if !seg.Var && (!referenceText.MatchString(seg.Text) || i == 0 && seg.Text[0] == '-') {
-				name.fail("%s cannot be part of an image reference", quote(seg.Text))
-			}
-		}
-	} else if im.Name.Value != "" && !reference.MatchString(im.Name.Value) {
-		name.fail("%s is not an image reference", quote(im.Name.Value))
-	}
+	name.line(im.Name.Value)
 	for i, arg := range im.Entrypoint {
-		s.element("entrypoint", i).text(arg)
+		s.element("entrypoint", i).template(arg)
 	}
-	if im.User != "" {
-		user, group, both := strings.Cut(im.User, ":")
-		if !userID(user) || both && !userID(group) {
-			s.field("user").fail("%s is not UID, UID:GID, NAME or NAME:GROUP with numbers from 0 to %d", quote(im.User), math.MaxInt32)
-		}
-	}
+	s.field("user").user(im.User)
 	s.field("pull_policy").unique(im.PullPolicy)
 	for i, policy := range im.PullPolicy {
 		s.element("pull_policy", i).word(policy, pullPolicy...)
 	}
 }
 
-// userID accepts a user's or group's name, or its number in plain decimal. A
-// number that does not fit 32 bits has meant root (CVE-2024-40635).
-func userID(s string) bool {
-	if n, err := strconv.ParseInt(s, 10, 32); err == nil {
-		return n >= 0 && s == strconv.FormatInt(n, 10)
+// user checks the user that a container runs as. That there is one is for the image to
+// say; but a number that does not fit 32 bits has meant root (CVE-2024-40635).
+func (s scope) user(user string) {
+	s.line(user)
+	for _, id := range strings.Split(user, ":") {
+		if _, err := strconv.ParseInt(id, 10, 32); errors.Is(err, strconv.ErrRange) {
+			s.fail("%s has a number beyond %d", quote(user), math.MaxInt32)
+		}
 	}
-	return userName.MatchString(s)
 }
 
 func (v *validator) service(s scope, svc *Service) {
@@ -266,7 +256,7 @@ func (v *validator) service(s scope, svc *Service) {
 		}
 	}
 	for i, arg := range svc.Command {
-		s.element("command", i).text(arg)
+		s.element("command", i).template(arg)
 	}
 	s.field("variables").variables(svc.Variables)
 }

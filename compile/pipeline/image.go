@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"errors"
 	"regexp"
 	"slices"
 	"strconv"
@@ -99,25 +100,28 @@ func unique(values []string) []string {
 // userName is the name of a user or a group.
 var userName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]*\$?$`)
 
-// user decodes the user that a container runs as; one with variables is for the
-// caller to check. Numbers beyond 31 bits are
-// refused: container runtimes have wrapped them round to 0, which is root
-// (CVE-2024-40635).
+// user decodes the user that a container runs as, which is for the caller to check.
 func (d *decoder) user(n *syntax.Node, what string) Text {
 	t, ok := d.filledText(n, what)
-	if !ok {
-		return Text{}
-	}
-	if utf8.RuneCountInString(t.Value) > maxUserLen {
+	switch {
+	case ok && utf8.RuneCountInString(t.Value) > maxUserLen:
 		d.fail(CodeLimit, n, "%q has at most %d characters", what, maxUserLen)
-		return Text{}
-	}
-	if !strings.Contains(t.Value, "$") && !IsUser(t.Value) {
-		d.fail(CodeValue, n, "%q is no user: %q", what, t.Value).Help =
-			`a name or a number up to 2147483647, and perhaps a group: "app", "1000:1000"`
-		return Text{}
+	case UserOverflows(t.Value):
+		d.fail(CodeValue, n, "%q is no user: %q", what, t.Value).Help = UserForms
 	}
 	return t
+}
+
+// UserForms says what a container's user may be.
+const UserForms = `a name or a number up to 2147483647, and perhaps a group: "app", "1000:1000"`
+
+// UserOverflows reports whether s holds a number beyond 31 bits, which container
+// runtimes have wrapped round to 0, which is root (CVE-2024-40635).
+func UserOverflows(s string) bool {
+	return slices.ContainsFunc(strings.Split(s, ":"), func(id string) bool {
+		_, err := strconv.ParseInt(id, 10, 32)
+		return errors.Is(err, strconv.ErrRange)
+	})
 }
 
 // IsUser reports whether s is a user that a container can run as, perhaps with a

@@ -24,7 +24,7 @@ import (
 
 func TestRun(t *testing.T) {
 	r := open(t, nil)
-	clear := []string{""}
+	clear := words("")
 	for _, test := range []struct {
 		name string
 		job  job
@@ -52,7 +52,7 @@ func TestRun(t *testing.T) {
 		{"plan user", job{plan: plan.Job{Image: plan.Image{User: "12:builders"}}, script: `id -u; id -g; echo $HOME`}, "12\n1001\n/\n", 0},
 		{"entrypoint", job{image: entrypointImage, script: "pwd"}, "entry: given in /opt/tool\n/builds/project\n", 0},
 		{"entrypoint cleared", job{image: entrypointImage, plan: plan.Job{Image: plan.Image{Entrypoint: clear}}, script: "pwd"}, "/builds/project\n", 0},
-		{"entrypoint replaced", job{plan: plan.Job{Image: plan.Image{Entrypoint: []string{"env", "ADDED=1"}}}, script: "echo $ADDED"}, "1\n", 0},
+		{"entrypoint replaced", job{plan: plan.Job{Image: plan.Image{Entrypoint: words("env", "ADDED=1")}}, script: "echo $ADDED"}, "1\n", 0},
 		{"descriptors", job{script: "ls /proc/self/fd"}, "0\n1\n2\n3\n", 0}, // 3 is that of ls.
 		{"hostname", job{script: "hostname"}, "cic\n", 0},
 		{"programs are read-only", job{script: "touch /.cic/x 2>/dev/null || echo refused"}, "refused\n", 0},
@@ -267,7 +267,7 @@ func TestShellFallback(t *testing.T) {
 func TestEntrypointSwallows(t *testing.T) {
 	r := open(t, nil)
 	for code := range 2 {
-		entrypoint := []string{"sh", "-c", fmt.Sprintf("echo mine; exit %d", code)}
+		entrypoint := words("sh", "-c", fmt.Sprintf("echo mine; exit %d", code))
 		s := setup(t, r, job{plan: plan.Job{Image: plan.Image{Entrypoint: entrypoint}}})
 		var out bytes.Buffer
 		_, err := s.Run(t.Context(), program("echo never"), &out)
@@ -290,7 +290,7 @@ func TestEntrypointOutput(t *testing.T) {
 		{"filter", `exec 3>&1 >/log 2>&1; "$@"; code=$?; while read -r l; do echo "> $l"; done </log >&3; exit $code`, "> job\n> error\n"},
 		{"silence", `exec >/dev/null 2>&1; exec "$@"`, ""},
 	} {
-		s := setup(t, r, job{plan: plan.Job{Image: plan.Image{Entrypoint: []string{"sh", "-c", test.entrypoint, "sh"}}}})
+		s := setup(t, r, job{plan: plan.Job{Image: plan.Image{Entrypoint: words("sh", "-c", test.entrypoint, "sh")}}})
 		var out bytes.Buffer
 		code, err := s.Run(t.Context(), program("echo job; echo error >&2; exit 3"), &out)
 		if err != nil || code != 3 || out.String() != test.want {

@@ -87,7 +87,7 @@ const maxHostname = 64
 func serviceArgs(spec exec.Service, img *image) ([]string, error) {
 	entrypoint, command := img.config.Entrypoint, img.config.Cmd
 	if spec.Image.Entrypoint != nil {
-		entrypoint, command = spec.Image.Entrypoint, nil
+		entrypoint, command = literals(spec.Image.Entrypoint), nil
 	}
 	if spec.Command != nil {
 		command = spec.Command

@@ -236,7 +236,7 @@ func TestServiceErrors(t *testing.T) {
 		return s
 	}
 	entrypoint := image(serverImage)
-	entrypoint.Image.Entrypoint = []string{"/does/not/exist"}
+	entrypoint.Image.Entrypoint = words("/does/not/exist")
 	port := image(serverImage)
 	port.Env = []string{"HEALTHCHECK_TCP_PORT=http"}
 	for _, test := range []struct {

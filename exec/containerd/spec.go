@@ -102,12 +102,21 @@ func processArgs(job *plan.Job, img *image) []string {
 func entrypoint(job *plan.Job, img *image) []string {
 	args := img.config.Entrypoint
 	if job.Image.Entrypoint != nil {
-		args = job.Image.Entrypoint
+		args = literals(job.Image.Entrypoint)
 	}
 	if len(args) == 1 && args[0] == "" {
 		return nil
 	}
 	return args
+}
+
+// literals are the words of a program, which holds no template any more.
+func literals(words []plan.Text) []string {
+	list := make([]string, len(words))
+	for i, w := range words {
+		list[i] = w.Value
+	}
+	return list
 }
 
 // shell is the path of the wanted shell, sh or bash; of the other where the

@@ -156,6 +156,17 @@ func TestSpecDefaults(t *testing.T) {
 	}
 }
 
+// words are literals; none for a nil list.
+func words(list ...string) (texts []plan.Text) {
+	if list != nil {
+		texts = make([]plan.Text, len(list))
+	}
+	for i, word := range list {
+		texts[i] = plan.Literal(word)
+	}
+	return texts
+}
+
 func TestSpecArguments(t *testing.T) {
 	start := []string{"/bin/sh", "/.cic/start"}
 	for _, test := range []struct{ image, job, want []string }{
@@ -167,7 +178,7 @@ func TestSpecArguments(t *testing.T) {
 	} {
 		img := &image{name: "docker.io/library/x:1"}
 		img.config.Entrypoint, img.config.Cmd = test.image, []string{"ignored"}
-		s, err := testSpec(t, plan.Job{Image: plan.Image{Entrypoint: test.job}}, img, NetworkHost)
+		s, err := testSpec(t, plan.Job{Image: plan.Image{Entrypoint: words(test.job...)}}, img, NetworkHost)
 		if err != nil || !slices.Equal(s.Process.Args, test.want) {
 			t.Errorf("%q, %q: got %q, %v", test.image, test.job, s.Process.Args, err)
 		}
