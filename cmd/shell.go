@@ -147,8 +147,8 @@ func enter(c *cli.Context, r *exec.Record, kept *exec.Kept, p *project, command 
 	return err
 }
 
-// enterWorkspace mounts the kept workspace and runs the command in it. The
-// private layer is given back afterwards, with what was changed in it.
+// enterWorkspace mounts the kept workspace and runs the command in it. What was
+// changed in it is kept afterwards.
 func enterWorkspace(ctx context.Context, c *cli.Context, p *project, dir *exec.RunDir, runtime *containerd.Runtime, users *userns.Namespace,
 	kept *exec.Kept, command []string) (code int, err error) {
 	manager, err := workspaces(ctx, c, p, dir)
@@ -168,12 +168,12 @@ func enterWorkspace(ctx context.Context, c *cli.Context, p *project, dir *exec.R
 		return err != nil
 	})
 	id := exec.JobID(kept.Job.Name)
-	tree, err := manager.Reopen(id, kept.Tree, layers)
+	tree, err := manager.Reopen(id, kept.Workspace, layers)
 	if err != nil {
 		return 0, err
 	}
 	defer func() {
-		_, keepErr := tree.Keep(kept.Tree)
+		_, keepErr := tree.Keep(kept.Workspace)
 		err = errors.Join(err, keepErr, tree.Close())
 	}()
 	spec := exec.Spec{ID: id, Job: &kept.Job, Image: kept.Image, Env: kept.Env, Services: kept.Services, Limits: kept.Limits,

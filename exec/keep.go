@@ -13,8 +13,8 @@ import (
 )
 
 // Kept is a failed job of which enough was kept to enter its workspace again:
-// <run>/kept/<job>/job.json, beside the private layer of the workspace, tree. The
-// values of secrets are not among it.
+// <run>/kept/<job>/job.json, beside what it wrote, workspace. The values of secrets
+// are not among it.
 type Kept struct {
 	Job   plan.Job `json:"job"`
 	Image string   `json:"image"`
@@ -25,16 +25,16 @@ type Kept struct {
 	Granted  Granted        `json:"granted"`
 	// UserNamespace: it ran in one.
 	UserNamespace bool `json:"user_namespace,omitempty"`
-	// Layers are those for [Workspace.Mount].
+	// Layers are what [workspace.Workspace.Keep] returned.
 	Layers []string `json:"layers,omitempty"`
-	// Tree is the private layer, empty for a project that jobs share.
-	Tree string `json:"-"`
+	// Workspace is what Keep filled, empty for a project that jobs share.
+	Workspace string `json:"-"`
 }
 
 const (
-	keptName = "kept"
-	keptFile = "job.json"
-	keptTree = "tree"
+	keptName      = "kept"
+	keptFile      = "job.json"
+	keptWorkspace = "workspace"
 )
 
 // KeptDir holds what is kept of failed jobs.
@@ -58,7 +58,7 @@ func (w *worker) keepWorkspace() error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	if k.Layers, err = w.ws.Keep(filepath.Join(dir, keptTree)); err != nil {
+	if k.Layers, err = w.ws.Keep(filepath.Join(dir, keptWorkspace)); err != nil {
 		return err
 	}
 	text, err := json.MarshalIndent(k, "", "  ")
@@ -101,8 +101,8 @@ func (r *Record) KeptJob(job string) (*Kept, error) {
 	if err := json.Unmarshal(text, &k); err != nil {
 		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, keptFile), err)
 	}
-	if _, err := os.Lstat(filepath.Join(dir, keptTree)); err == nil {
-		k.Tree = filepath.Join(dir, keptTree)
+	if _, err := os.Lstat(filepath.Join(dir, keptWorkspace)); err == nil {
+		k.Workspace = filepath.Join(dir, keptWorkspace)
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}

@@ -47,7 +47,7 @@ func TestKeepFailed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if k.Job.Name != "bad" || k.Image != "docker.io/library/alpine:latest" || k.Tree == "" || !slices.Contains(k.Env, "OWN=in /builds/project") {
+		if k.Job.Name != "bad" || k.Image != "docker.io/library/alpine:latest" || k.Workspace == "" || !slices.Contains(k.Env, "OWN=in /builds/project") {
 			t.Errorf("kept %+v", k)
 		}
 		text, err := os.ReadFile(filepath.Join(h.RunDir.KeptDir(), "bad", keptFile))

@@ -25,8 +25,9 @@ type Workspace struct {
 	mu      sync.Mutex
 	mounted bool
 	closed  bool
-	// layers are the artifact layers of the mount, topmost first.
-	layers []string
+	// given are the artifact layers that Mount was given, layers those of the mount,
+	// topmost first.
+	given, layers []string
 	// collected are the results of Collect, the latest first.
 	collected []string
 }
@@ -75,7 +76,7 @@ func (w *Workspace) Mount(layers []string) error {
 	if err != nil {
 		return fmt.Errorf("mount workspace: %w", err)
 	}
-	w.mounted = true
+	w.given, w.mounted = slices.Clone(layers), true
 	return nil
 }
 
