@@ -74,11 +74,13 @@ func isIdentifier(s string) bool {
 }
 
 // shellVariable warns of a variable that changes how a shell reads a script or
-// how programs start, in the job's container.
+// how programs start, in the job's container. Of the names that begin with LD_,
+// those that change which files the dynamic linker loads (ld.so(8)): the others
+// are settings of builds as often as not.
 func (d *decoder) shellVariable(key *syntax.Node) {
-	switch name := key.Value; {
-	case name == "PATH", name == "IFS", name == "ENV", name == "BASH_ENV", name == "PS4",
-		strings.HasPrefix(name, "LD_"):
+	switch name := key.Value; name {
+	case "PATH", "IFS", "ENV", "BASH_ENV", "PS4",
+		"LD_AUDIT", "LD_LIBRARY_PATH", "LD_ORIGIN_PATH", "LD_PRELOAD":
 		d.warn(CodeShellVariable, key, "variable %q changes how the job's own shell and programs work", name)
 	}
 }

@@ -97,6 +97,10 @@ func (l *loader) location(kind string, n, entry *syntax.Node) []*syntax.Node {
 		return nil
 	}
 	at := place{pos: n.Pos, length: len([]rune(n.Raw)), inputs: entry.Get("inputs")}
+	if key := entry.GetKey(kind); key != nil && n.Pos.Line < key.Pos.Line {
+		// An alias: what its anchor names may be no include at all.
+		at.pos, at.length = key.Pos, len([]rune(key.Raw))
+	}
 	if at.inputs != nil && at.inputs.Kind == syntax.Null {
 		at.inputs = nil
 	}

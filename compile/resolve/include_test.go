@@ -279,6 +279,8 @@ func TestIncludeDiagnostics(t *testing.T) {
 		{"project", "-- main.yml --\ninclude: {project: g/p, ref: v1, file: [/a.yml, b.txt]}\n", []string{
 			`main.yml:1:20 CIC2018 project g/p a.yml at v1 is not in the project, and there is no copy of it (fetch copies with: cic vendor --allow-remote-include; or go on without it: --stub-includes)`,
 			`main.yml:1:49 CIC2013 the included file "b.txt" does not end in .yml or .yaml, or is no path`}},
+		{"alias", "-- main.yml --\n.x:\n  - &where https://x.example/a.yml\ninclude:\n  - remote: *where\n", []string{
+			`main.yml:4:5 CIC2018 remote https://x.example/a.yml is not in the project, and there is no copy of it (fetch copies with: cic vendor --allow-remote-include; or go on without it: --stub-includes)`}},
 		{"rules", "-- main.yml --\ninclude: {local: a.yml, rules: [{if: main}, {when: manual}, {fi: x}, 5]}\n", []string{
 			`main.yml:1:38 CIC2017 the condition cannot be parsed: unexpected word "main"`,
 			`main.yml:1:52 CIC2017 the "when" of a rule of include is always or never, not "manual"`,

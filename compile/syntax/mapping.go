@@ -94,13 +94,19 @@ func (b *mappingBuilder) merge(key, value *Node) *Error {
 // YAML 1.1, which the specification follows (section 2).
 func (b *mappingBuilder) warnMergeBehind(merge *Node, pair Pair) {
 	i := b.find(pair.Key.Value)
-	if i < 0 || b.from[i] != explicit || b.n.Pairs[i].Value == pair.Value || len(b.p.errs) >= maxErrors {
+	if i < 0 || b.from[i] != explicit || sameScalar(b.n.Pairs[i].Value, pair.Value) || len(b.p.errs) >= maxErrors {
 		return
 	}
 	w := b.p.errs.Warn(CodeMergeBehind, merge.Pos, 2,
 		fmt.Sprintf("%s keeps its value, but GitLab takes that of a \"<<\" behind it", quoted(pair.Key.Raw)))
 	w.Notes = []Note{{b.n.Pairs[i].Key.Pos, "defined here"}}
 	w.Help = `write "<<" before the keys that are to differ from what it merges`
+}
+
+// sameScalar reports whether a and b are one node, or scalars of the same kind and
+// value. It does not compare lists and mappings, which aliases can make large.
+func sameScalar(a, b *Node) bool {
+	return a == b || a.IsScalar() && a.Kind == b.Kind && a.Value == b.Value
 }
 
 func (b *mappingBuilder) find(key string) int { return b.n.find(key) }

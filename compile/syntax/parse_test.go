@@ -149,6 +149,7 @@ func TestParseDiagnostics(t *testing.T) {
 		{"recursive alias", "a: &x [*x]\n", []string{`1:8 CIC1011 the alias "*x" stands inside of the value that it names | 1:4 the value begins here`}},
 		{"recursive merge", "a: &x\n  <<: *x\n", []string{`2:7 CIC1011 the alias "*x" stands inside of the value that it names | 1:4 the value begins here`}},
 		{"merge behind a key", "a:\n  k: x\n  <<: {k: y, l: z}\n", []string{`3:3 CIC1021 "k" keeps its value, but GitLab takes that of a "<<" behind it | 2:3 defined here`}},
+		{"merge of an equal value behind a key", "a:\n  k: x\n  <<: {k: x, l: z}\n", nil},
 		{"text in brackets", "a: [b ${C}]\n", []string{`1:8 CIC1007 unexpected "{"`}},
 		{"exclamation mark", "a: ! grep x\n", []string{`1:4 CIC1022 the "!" before this value is a tag of YAML: it is dropped`}},
 		{"merge of a list", "a:\n  <<: [1]\n", []string{`2:3 CIC1013 "<<" merges mappings, but item 1 of its list is an integer`}},
