@@ -35,6 +35,9 @@ func (s *source) parse(set map[string]bool) (*program, error) {
 	}
 	m := s.mend(text, fault.err)
 	if m == nil {
+		if at, shell := foreignForm(text); shell != "" {
+			return nil, s.foreignError(at, shell)
+		}
 		at, msg := describe(fault.err)
 		return nil, s.errorAt(at, "shell syntax: "+msg, "")
 	}

@@ -35,6 +35,11 @@ const cmdlet = `(?:Add|Clear|Compress|Convert(?:To|From)|Copy|Disable|Enable|Exp
 var (
 	powerShellName = regexp.MustCompile(`^` + cmdlet + `$`)
 	powerShellText = regexp.MustCompile(`\b` + cmdlet + `\b|\$(?i:env):\w`)
+	// What PowerShell reads and no shell does: the call operator before a program of
+	// Windows, a static member, a condition on a variable with a brace behind it. An
+	// awk program in quotes can look like that.
+	powerShellForm = regexp.MustCompile(`(?mi)^[ \t(]*&[ \t].*\.(?:ps1|exe|bat|cmd)\b|^[ \t(]*\[[a-z][\w.]*\]::\w|` +
+		`^[ \t}]*(?:if|elseif|foreach|while|switch)[ \t]*\(.*\$.*\)[ \t]*\{`)
 	// What begins a line of a batch file and of no shell program.
 	commandShellText = regexp.MustCompile(`(?mi)^[ \t]*(?:@(?:echo[ \t]+off|call|rem)\b|(?:setlocal|endlocal|xcopy|robocopy)\b|` +
 		`rem[ \t]|call[ \t]+\S+\.(?:bat|cmd)\b|if[ \t]+(?:not[ \t]+)?(?:exist|errorlevel|defined)[ \t]|` +
@@ -54,6 +59,17 @@ func foreignText(text string) (at int, shell string) {
 		return m[0] + len(start) - len(strings.TrimLeft(start, " \t")), commandShell
 	}
 	return 0, ""
+}
+
+// foreignForm recognises a text of PowerShell by its grammar, which is to be asked
+// only of a text that no shell takes.
+func foreignForm(text string) (at int, shell string) {
+	m := powerShellForm.FindStringIndex(text)
+	if m == nil {
+		return 0, ""
+	}
+	start := text[m[0]:m[1]]
+	return m[0] + len(start) - len(strings.TrimLeft(start, " \t")), powerShell
 }
 
 // foreignCall recognises a command of another shell, which that program does not
