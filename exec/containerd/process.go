@@ -46,8 +46,12 @@ func processes(match func(args []string) bool) ([]int, error) {
 
 // killed ends a process before it is deleted. Those of a container go with its first,
 // as their PID namespace does: there is no need to look for them in a control group,
-// which an ordinary user's containers do not have.
+// which an ordinary user's containers do not have. One that has ended needs no signal:
+// the shim would start the OCI runtime to send it.
 func killed(ctx context.Context, p client.Process) error {
+	if status, err := p.Status(ctx); err == nil && status.Status == client.Stopped {
+		return nil
+	}
 	waiting, cancel := context.WithCancel(ctx)
 	defer cancel()
 	exit, err := p.Wait(waiting)
