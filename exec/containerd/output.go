@@ -8,9 +8,11 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/containerd/containerd/v2/pkg/cio"
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 )
 
@@ -28,6 +30,8 @@ const (
 type output struct {
 	path string
 	fifo *os.File
+	// held keeps it open for writing, -1 if nothing does.
+	held int
 }
 
 // newOutput makes the FIFO. It is open for reading before anyone writes, so
@@ -44,7 +48,7 @@ func newOutput(path string, mode fs.FileMode) (*output, error) {
 	if err != nil {
 		return nil, errors.Join(err, os.Remove(path))
 	}
-	return &output{path: path, fifo: fifo}, nil
+	return &output{path: path, fifo: fifo, held: -1}, nil
 }
 
 // widen makes room for more output between two reads, which spares a job that
@@ -80,7 +84,24 @@ func (o *output) written() (bool, error) {
 }
 
 // Close removes the FIFO.
-func (o *output) Close() error { return errors.Join(o.fifo.Close(), os.Remove(o.path)) }
+func (o *output) Close() error { return errors.Join(o.release(), o.fifo.Close(), os.Remove(o.path)) }
+
+// hold has [output.copy] wait for writers that are still to come, until
+// [output.finish]. The descriptor is none that Go's runtime would wake up for.
+func (o *output) hold() (err error) {
+	o.held, err = unix.Open(o.path, unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	return err
+}
+
+// release undoes hold.
+func (o *output) release() error {
+	if o.held < 0 {
+		return nil
+	}
+	fd := o.held
+	o.held = -1
+	return unix.Close(fd)
+}
 
 // copy copies to w until all writers are gone, or [output.finish] ends it. If w
 // fails it reads on, as the job would stop at a full FIFO otherwise.
@@ -106,5 +127,39 @@ func (o *output) copy(w io.Writer) error {
 
 // finish gives a copy that goes on until timeout to end by itself.
 func (o *output) finish(timeout time.Duration) error {
-	return o.fifo.SetReadDeadline(time.Now().Add(timeout))
+	return errors.Join(o.release(), o.fifo.SetReadDeadline(time.Now().Add(timeout)))
+}
+
+// outputs are copied to one writer.
+type outputs []*output
+
+// copy copies all.
+func (o outputs) copy(w io.Writer) error {
+	one := &oneWriter{w: w}
+	var all errgroup.Group
+	for _, from := range o {
+		all.Go(func() error { return from.copy(one) })
+	}
+	return all.Wait()
+}
+
+// finish gives each copy that goes on until timeout to end by itself.
+func (o outputs) finish(timeout time.Duration) error {
+	var errs []error
+	for _, from := range o {
+		errs = append(errs, from.finish(timeout))
+	}
+	return errors.Join(errs...)
+}
+
+// oneWriter is a writer for several at a time.
+type oneWriter struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (w *oneWriter) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.w.Write(p)
 }

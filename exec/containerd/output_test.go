@@ -80,6 +80,43 @@ func TestOutputCopy(t *testing.T) {
 	}
 }
 
+// Between two programs that print nothing is lost, and several outputs go to one writer.
+func TestOutputsHeld(t *testing.T) {
+	var from outputs
+	for range 2 {
+		o, err := ownOutput(filepath.Join(t.TempDir(), "fifo"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() {
+			if err := o.Close(); err != nil {
+				t.Error(err)
+			}
+		}()
+		from = append(from, o)
+	}
+	reader, writer := io.Pipe()
+	done := make(chan error, 1)
+	go func() { done <- from.copy(writer) }()
+	for _, text := range []string{"one", "two"} {
+		for _, o := range from {
+			if err := os.WriteFile(o.path, []byte(text), 0); err != nil {
+				t.Fatal(err)
+			}
+			got := make([]byte, len(text))
+			if _, err := io.ReadFull(reader, got); err != nil || string(got) != text {
+				t.Errorf("%q, %v", got, err)
+			}
+		}
+	}
+	if err := from.finish(time.Minute); err != nil {
+		t.Error(err)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
 // BenchmarkOutput is a job that prints in pieces of 8 KiB, as programs that write
 // to a pipe do. It counts processor time, of the writer too, beside the rate.
 func BenchmarkOutput(b *testing.B) {

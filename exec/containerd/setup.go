@@ -215,7 +215,7 @@ func (s *sandbox) newTask(ctx context.Context) error {
 		return systemError("", err)
 	}
 	opts = append(opts, client.WithRootFS(rootfs))
-	path := filepath.Join(s.programs(), outputFile)
+	path := filepath.Join(s.job.Scratch, outputFile)
 	task, err := s.container.NewTask(ctx, func(string) (_ cio.IO, err error) {
 		s.out, err = newOutput(path, 0o622)
 		return s.out, err

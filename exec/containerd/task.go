@@ -36,7 +36,8 @@ const (
 	// startedFile in programDir is a FIFO, through which the start program tells that
 	// it was reached. A FIFO can be written to on a read-only mount.
 	startedFile = "started"
-	// outputFile in programDir is the FIFO that the task's output goes to.
+	// outputFile in programDir is the FIFO that the job's own program prints to, and in
+	// the job's scratch directory the one that the shim copies all other output to.
 	outputFile = "output"
 	// exitTerminated is the exit code of what SIGTERM ended.
 	exitTerminated = 128 + int(unix.SIGTERM)
@@ -50,7 +51,8 @@ func (s *sandbox) Run(ctx context.Context, p exec.Program, out io.Writer) (exitC
 		return exitTerminated, context.Cause(ctx)
 	}
 	detached := context.WithoutCancel(ctx)
-	if err := s.prepare(detached, p); err != nil {
+	entered := len(entrypoint(s.job.Job, s.img)) > 0
+	if err := s.prepare(detached, p, entered); err != nil {
 		return 0, err
 	}
 	if shell := s.img.shell(p.Shell); shell != s.img.shells[p.Shell] {
@@ -69,13 +71,22 @@ func (s *sandbox) Run(ctx context.Context, p exec.Program, out io.Writer) (exitC
 	if err != nil {
 		return 0, systemError("", fmt.Errorf("wait for the job's process: %w", err))
 	}
+	from := outputs{s.out}
+	if !entered {
+		own, err := ownOutput(filepath.Join(s.programs(), outputFile))
+		if err != nil {
+			return 0, systemError("", err)
+		}
+		defer func() { err = errors.Join(err, own.Close()) }()
+		from = append(from, own)
+	}
 	copied := make(chan error, 1)
-	go func() { copied <- s.out.copy(out) }()
+	go func() { copied <- from.copy(out) }()
 	start, cancel := context.WithTimeout(detached, createTimeout)
 	defer cancel()
 	s.ran = true
 	if err := s.startTask(start); err != nil {
-		return 0, errors.Join(s.taskError(err), s.out.finish(0), <-copied)
+		return 0, errors.Join(s.taskError(err), from.finish(0), <-copied)
 	}
 	status, stopped, err := s.await(ctx, p, exit)
 	if err == nil {
@@ -87,7 +98,7 @@ func (s *sandbox) Run(ctx context.Context, p exec.Program, out io.Writer) (exitC
 	// All processes are gone with the first, as their PID namespace is. What is left
 	// in the FIFO arrives at once, unless the shim hangs. The task is removed later:
 	// that takes longer than all the rest here, and others may wait for this job.
-	err = errors.Join(err, s.out.finish(drainTimeout), <-copied)
+	err = errors.Join(err, from.finish(drainTimeout), <-copied)
 	var hitsErr error
 	if s.hits, hitsErr = readHits(s.spec.Linux.CgroupsPath); hitsErr != nil {
 		s.r.cfg.Warn(fmt.Sprintf("job %s: %v", s.job.ID, hitsErr))
@@ -139,6 +150,18 @@ func (s *sandbox) startTask(ctx context.Context) error {
 	return errgrpc.ToNative(err)
 }
 
+// ownOutput makes the FIFO of the program's own output.
+func ownOutput(path string) (*output, error) {
+	o, err := newOutput(path, 0o622)
+	if err != nil {
+		return nil, err
+	}
+	if err := o.hold(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open FIFO %s: %w", path, err), o.Close())
+	}
+	return o, nil
+}
+
 // requireStarted makes sure that the image's entry point came to run the program,
 // since its own exit code says nothing about the job.
 func (s *sandbox) requireStarted(started *output, p exec.Program, exitCode int) error {
@@ -155,8 +178,8 @@ func (s *sandbox) requireStarted(started *output, p exec.Program, exitCode int) 
 
 // prepare writes the program where the container sees it, and makes sure that
 // there is a task to run it.
-func (s *sandbox) prepare(ctx context.Context, p exec.Program) error {
-	start, err := startProgram(p, s.img.shell(p.Shell), len(entrypoint(s.job.Job, s.img)) > 0, len(s.job.Secrets) > 0)
+func (s *sandbox) prepare(ctx context.Context, p exec.Program, entered bool) error {
+	start, err := startProgram(p, s.img.shell(p.Shell), entered, len(s.job.Secrets) > 0)
 	if err != nil {
 		return systemError("", err)
 	}
@@ -189,9 +212,9 @@ func (s *sandbox) prepare(ctx context.Context, p exec.Program) error {
 //   - in the project, which was not there yet when the container was created;
 //   - with environment variables that were not known then, or are secret;
 //   - with one stream for standard output and standard error, to keep their order:
-//     straight to the FIFO that the shim copies all other output to, which halves the
-//     way of what a job prints. Behind an entry point it is the way of what that
-//     prints, to keep their order too, and because the entry point may choose another;
+//     a FIFO of its own, which the shim neither copies to nor wakes up for. Behind an
+//     entry point it is the way of what that prints, to keep their order too, and
+//     because the entry point may choose another;
 //   - as a child, since signals do not end a first process, and a shell that is
 //     first would run no trap of its own on a signal that it sends itself.
 //
