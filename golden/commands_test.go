@@ -175,13 +175,13 @@ func silent(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv(args[0], l.Addr().String())
 }
 
-// memory runs a program, which must succeed, and checks that its resident set
-// never was larger than so many MiB. The program's output goes to a file:
+// memory runs cic, which must succeed, and checks that its resident set never was
+// larger than so many MiB. Its output goes to a file:
 //
-//	memory MIB FILE PROGRAM [ARGUMENT...]
+//	memory MIB FILE cic [ARGUMENT...]
 func memory(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 3 {
-		ts.Fatalf("usage: memory MIB FILE PROGRAM [ARGUMENT...]")
+		ts.Fatalf("usage: memory MIB FILE cic [ARGUMENT...]")
 	}
 	limit, err := strconv.Atoi(args[0])
 	ts.Check(err)
@@ -189,10 +189,9 @@ func memory(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	cmd := command(ts, args[2:])
 	cmd.Stdout, cmd.Stderr = out, ts.Stderr()
-	err = errors.Join(cmd.Run(), out.Close())
-	ts.Check(err)
-	limit *= raceMemory
-	if got := maxResident(cmd.ProcessState) >> 20; got > int64(limit) {
+	got, runErr, err := runMeasured(cmd)
+	ts.Check(errors.Join(runErr, err, out.Close()))
+	if limit *= raceMemory; got > limit {
 		ts.Fatalf("the program took %d MiB of memory, more than %d", got, limit)
 	}
 }

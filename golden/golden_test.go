@@ -33,7 +33,11 @@ func TestMain(m *testing.M) {
 	// the shim be a command of the scripts, where another containerd would find it.
 	containerd.Main()
 	testscript.Main(m, map[string]func(){
-		"cic": func() { os.Exit(cmd.Main()) },
+		"cic": func() {
+			code := cmd.Main()
+			reportPeak()
+			os.Exit(code)
+		},
 	})
 }
 
