@@ -64,13 +64,16 @@ func (r *Runtime) openNetwork() (*network.Network, error) {
 		if r.cfg.Network == NetworkNone {
 			return
 		}
-		changed, err := r.network.net.Outbound()
+		found, err := r.network.net.Outbound()
 		switch {
 		case err != nil && r.cfg.Network == NetworkHost:
 			r.cfg.Warn(fmt.Sprintf("services reach nothing but their jobs: %v", err))
 		case err != nil:
 			r.cfg.Warn(fmt.Sprintf("jobs reach nothing but their services: %v; with --network host they use the machine's own network", err))
-		case changed:
+		case found.Obstacle != nil:
+			r.cfg.Warn(fmt.Sprintf("jobs may reach nothing but their services: %v; to let them: %s", found.Obstacle, found.Obstacle.Help))
+		}
+		if found.Switched {
 			r.cfg.Progress("Packet forwarding (net.ipv4.ip_forward) is on now, for the jobs' network; it stays on after the run")
 		}
 	})

@@ -36,6 +36,7 @@ func TestJudgements(t *testing.T) {
 		{judgeVersion("containerd", "containerd", "devel", "in cic"), Warn, `unknown version "devel"`},
 		{judgeNetwork(nil, errors.New("no nf_tables")), Warn, "no network of their own: no nf_tables"},
 		{judgeNetwork(&network.Findings{Resolver: network.ErrNoResolver, Forwards: true}, nil), Warn, "only loopback"},
+		{judgeNetwork(&network.Findings{Obstacle: &network.ObstacleError{Rule: "a policy", Help: "a rule"}}, nil), Warn, "iptables-legacy drops forwarded packets: a policy"},
 		{judgeNetwork(&network.Findings{Pool: netip.MustParsePrefix("10.1.0.0/16"), Strict: []string{"filter FORWARD"}}, nil), OK, "10.1.0.0/16; a run puts rules for its link into filter FORWARD"},
 		{judgeFileSystem(unix.EXT4_SUPER_MAGIC, false), OK, "ext4"},
 		{judgeFileSystem(unix.EXT4_SUPER_MAGIC, true), Fail, "noexec"},

@@ -75,6 +75,8 @@ func judgeNetwork(found *network.Findings, err error) Check {
 		text += "; a run puts rules for its link into " + strings.Join(found.Strict, ", ") + ", which end the way of forwarded packets"
 	}
 	switch {
+	case found.Obstacle != nil:
+		return Check{name, Warn, text + "; " + found.Obstacle.Error(), found.Obstacle.Help}
 	case found.Resolver != nil:
 		return Check{name, Warn, text + "; " + found.Resolver.Error(), "name a server in /etc/resolv.conf that is not on the loopback, or use --network host"}
 	case !found.Forwards:

@@ -21,6 +21,8 @@ type Findings struct {
 	// Strict names the machine's own chains that end the way of forwarded packets,
 	// into which a run puts rules for its link.
 	Strict []string
+	// Obstacle, if not nil, keeps jobs from reaching anything outside.
+	Obstacle *ObstacleError
 	// Resolver is [ErrNoResolver] if jobs could look up no names.
 	Resolver error
 }
@@ -56,6 +58,9 @@ func Examine() (*Findings, error) {
 	}
 	for _, chain := range strict {
 		found.Strict = append(found.Strict, fmt.Sprintf("%s %s", chain.Table.Name, chain.Name))
+	}
+	if found.Obstacle, err = obstacle(hostPrefix + "0"); err != nil {
+		return nil, err
 	}
 	return found, nil
 }

@@ -224,3 +224,29 @@ func left(t *testing.T) (found []string) {
 	slices.Sort(found)
 	return found
 }
+
+// neighbour makes 203.0.113.9, which the machine reaches through a link, as
+// 203.0.113.1, and serves there.
+func neighbour(t *testing.T) {
+	t.Helper()
+	cmd := exec.Command("sleep", "1000")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET}
+	must(t, cmd.Start())
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	ns, err := netns.GetFromPid(cmd.Process.Pid)
+	must(t, err)
+	t.Cleanup(func() { ns.Close() })
+	pair := &netlink.Veth{LinkAttrs: netlink.NewLinkAttrs(), PeerName: "eth0"}
+	pair.Name, pair.PeerNamespace = "lan", netlink.NsFd(ns)
+	must(t, netlink.LinkAdd(pair))
+	must(t, netlink.LinkSetUp(pair))
+	must(t, netlink.AddrAdd(pair, ipAddr(netip.MustParseAddr("203.0.113.1"), 24)))
+	inside, err := netlink.NewHandleAt(ns)
+	must(t, err)
+	t.Cleanup(inside.Close)
+	eth0, err := inside.LinkByName("eth0")
+	must(t, err)
+	must(t, inside.AddrAdd(eth0, ipAddr(netip.MustParseAddr("203.0.113.9"), 24)))
+	must(t, inside.LinkSetUp(eth0))
+	serve(t, ns, netip.IPv4Unspecified())
+}

@@ -14,16 +14,15 @@ import (
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
 	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 )
 
 func TestSegments(t *testing.T) {
 	machine(t)
 	n := open(t, "r")
-	changed, err := n.Outbound()
+	found, err := n.Outbound()
 	must(t, err)
-	if !changed {
+	if !found.Switched {
 		t.Error("the machine of the test forwarded before")
 	}
 	one, err := n.Segment(false)
@@ -131,32 +130,13 @@ func TestStrictMachine(t *testing.T) {
 	c.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: []expr.Any{&expr.Counter{}}})
 	must(t, c.Flush())
 
-	// A neighbour of the machine, behind a link of its own.
-	pair := &netlink.Veth{LinkAttrs: netlink.NewLinkAttrs(), PeerName: "eth0"}
-	pair.Name = "lan"
-	neighbour := exec.Command("sleep", "1000")
-	neighbour.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET}
-	must(t, neighbour.Start())
-	defer func() { _ = neighbour.Process.Kill(); _ = neighbour.Wait() }()
-	ns, err := netns.GetFromPid(neighbour.Process.Pid)
-	must(t, err)
-	defer ns.Close()
-	pair.PeerNamespace = netlink.NsFd(ns)
-	must(t, netlink.LinkAdd(pair))
-	must(t, netlink.LinkSetUp(pair))
-	must(t, netlink.AddrAdd(pair, ipAddr(netip.MustParseAddr("203.0.113.1"), 24)))
-	inside, err := netlink.NewHandleAt(ns)
-	must(t, err)
-	defer inside.Close()
-	eth0, err := inside.LinkByName("eth0")
-	must(t, err)
-	must(t, inside.AddrAdd(eth0, ipAddr(netip.MustParseAddr("203.0.113.9"), 24)))
-	must(t, inside.LinkSetUp(eth0))
-	serve(t, ns, netip.IPv4Unspecified())
-
+	neighbour(t)
 	n := open(t, "r")
-	_, err = n.Outbound()
+	found, err := n.Outbound()
 	must(t, err)
+	if found.Obstacle != nil {
+		t.Error(found.Obstacle)
+	}
 	s, err := n.Segment(false)
 	must(t, err)
 	if said, err := dial(t, attach(t, s).ns, "203.0.113.9"); err != nil || said != "203.0.113.1" {

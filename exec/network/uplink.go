@@ -202,31 +202,60 @@ func (up *uplink) remove(host *netlink.Handle) error {
 	return errors.Join(errs...)
 }
 
+// WayOut is what a user should know of what [Network.Outbound] found.
+type WayOut struct {
+	// Switched: the machine did not forward packets before, and does so now. That
+	// stays: others may have come to rely on it by the end of the run.
+	Switched bool
+	// Obstacle, if not nil, drops the packets all the same.
+	Obstacle *ObstacleError
+}
+
+// ObstacleError says that rules of the machine that only its owner can change drop
+// what is forwarded for jobs.
+type ObstacleError struct {
+	// Rule says which, Help what to do.
+	Rule, Help string
+}
+
+func (e *ObstacleError) Error() string {
+	return fmt.Sprintf("the machine's iptables-legacy drops forwarded packets: %s, and no rule lets those of jobs pass", e.Rule)
+}
+
+// obstacle looks for what drops the packets of a link.
+func obstacle(link string) (*ObstacleError, error) {
+	rule, err := legacyObstacle(link)
+	if rule == "" || err != nil {
+		return nil, err
+	}
+	return &ObstacleError{Rule: rule, Help: fmt.Sprintf("iptables-legacy -I FORWARD -i %s+ -j ACCEPT; iptables-legacy -I FORWARD -o %[1]s+ -j ACCEPT", hostPrefix)}, nil
+}
+
 // Outbound lets containers that are attached from now on reach what the machine
-// reaches, under its address. changed says that the machine did not forward
-// packets before and does so now, which stays: others may have come to rely on
-// it by the end of the run.
-func (n *Network) Outbound() (changed bool, err error) {
+// reaches, under its address.
+func (n *Network) Outbound() (found WayOut, err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.outbound {
-		return false, nil
+		return WayOut{}, nil
 	}
 	if err := n.connect(); err != nil {
-		return false, err
+		return found, err
 	}
-	if changed, err = allowForwarding(); err != nil {
-		return false, err
+	if found.Switched, err = allowForwarding(); err != nil {
+		return found, err
 	}
 	n.up.rules = true
-	if err := addHostRules(n.up.link.Attrs().Name, n.up.inner); err != nil {
-		return changed, err
+	name := n.up.link.Attrs().Name
+	if err := addHostRules(name, n.up.inner); err != nil {
+		return found, err
 	}
 	if err := addRouterRules(n.router, n.up.outer, true); err != nil {
-		return changed, err
+		return found, err
 	}
 	n.outbound = true
-	return changed, nil
+	found.Obstacle, err = obstacle(name)
+	return found, err
 }
 
 // allowForwarding makes the machine forward IPv4 packets.
