@@ -17,35 +17,38 @@ const (
 // CachePolicies are the values of cache:policy.
 var CachePolicies = []string{"pull-push", "pull", "push"}
 
-// caches decodes cache: a mapping or a list of mappings (specification 23).
+// caches decodes cache: a mapping or a list of mappings (specification 23). Lists
+// within it, from references, are flattened, as those of needs; the limit counts
+// such a list once, as the server does.
 func (d *decoder) caches(n *syntax.Node) []Cache {
-	items := []*syntax.Node{n}
 	switch {
-	case n.Kind == syntax.Sequence:
-		items = n.Items
-	case n.Kind != syntax.Mapping:
+	case n.Kind == syntax.Mapping && len(n.Pairs) == 0:
+		return nil
+	case n.Kind == syntax.Mapping:
+		return []Cache{d.cache(n)}
+	case n.Kind != syntax.Sequence:
 		d.wrongType(n, "cache", "a mapping or a list of mappings")
 		return nil
-	case len(n.Pairs) == 0:
-		return nil
 	}
-	if len(items) > maxCaches {
-		d.fail(CodeLimit, n, "a job has at most %d caches, this list has %d", maxCaches, len(items))
+	if len(n.Items) > maxCaches {
+		d.fail(CodeLimit, n, "a job has at most %d caches, this list has %d", maxCaches, len(n.Items))
 	}
-	caches := make([]Cache, 0, len(items))
-	for _, item := range items {
-		c := Cache{
-			Key:    Text{Value: "default", Pos: item.Pos},
-			Policy: Text{Value: "pull-push", Pos: item.Pos},
-			When:   "on_success",
-		}
-		ok := d.fields(item, inCache, "cache", func(key, value *syntax.Node) { d.cacheField(&c, key, value) })
-		if !ok {
-			d.wrongType(item, "cache[]", "a mapping")
-		}
-		caches = append(caches, c)
-	}
+	caches := make([]Cache, 0, len(n.Items))
+	d.nested(n, "cache", 1, func(item *syntax.Node) { caches = append(caches, d.cache(item)) })
 	return caches
+}
+
+func (d *decoder) cache(n *syntax.Node) Cache {
+	c := Cache{
+		Key:    Text{Value: "default", Pos: n.Pos},
+		Policy: Text{Value: "pull-push", Pos: n.Pos},
+		When:   "on_success",
+	}
+	ok := d.fields(n, inCache, "cache", func(key, value *syntax.Node) { d.cacheField(&c, key, value) })
+	if !ok {
+		d.wrongType(n, "cache[]", "a mapping")
+	}
+	return c
 }
 
 func (d *decoder) cacheField(c *Cache, key, value *syntax.Node) {

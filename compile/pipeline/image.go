@@ -140,9 +140,14 @@ func isUser(s string) bool {
 }
 
 // services decodes services: a list of names and mappings (specification 22).
+// Lists within it, from references, are flattened, as those of needs.
 func (d *decoder) services(n *syntax.Node) []Service {
 	services := make([]Service, 0, len(n.Items))
-	d.list(n, "services", wantList, func(item *syntax.Node) {
+	if n.Kind != syntax.Sequence {
+		d.wrongType(n, "services", wantList)
+		return services
+	}
+	d.nested(n, "services", 1, func(item *syntax.Node) {
 		services = append(services, d.service(item))
 	})
 	return services
