@@ -192,14 +192,16 @@ func (e *expander) kept(s string) plan.Text {
 }
 
 // openText is text, but references to variables that nobody defines stay, in the
-// values of other variables too. missing is the first of them, "" if there is none.
+// values of other variables too. missing is the first of them that no dotenv report
+// may define either, "" if there is none.
 func (e *expander) openText(s string) (t plan.Text, missing string) {
 	open := &expander{
 		define: e.define, late: e.late, open: true, done: map[string]plan.Text{},
 		report: func(*syntax.Error) {}, // which has been done
 		predefined: func(name string) (plan.Text, bool) {
 			t, ok := e.predefined(name)
-			if !ok && !plan.RuntimeVariable(name) && missing == "" {
+			reported := e.late != nil && e.late(name)
+			if !ok && !reported && !plan.RuntimeVariable(name) && missing == "" {
 				missing = name
 			}
 			return t, ok
