@@ -59,11 +59,11 @@ func compileCommand() *cli.Command {
 // compileFlags are the flags that change what a compilation means.
 func compileFlags() []cli.Flag {
 	return slices.Concat([]cli.Flag{projectFlag()}, eventFlags(), []cli.Flag{
-		&cli.StringSliceFlag{Name: "input", Usage: "set an input of the pipeline, `NAME=VALUE`"},
+		&cli.StringSliceFlag{Name: "input", Usage: "set an input of the pipeline, `NAME=VALUE`; the last of one NAME counts"},
 		&cli.StringFlag{Name: "changes-since", Usage: "rules:changes compare the project, with what is not committed yet, with `REV`; without it they always hold, but for a merge request, which is compared with its target"},
 		&cli.BoolFlag{Name: "stub-includes", Usage: "leave out included files of which there is no copy in the project"},
 		&cli.BoolFlag{Name: "skip-unsupported", Usage: "leave out jobs whose scripts are PowerShell or batch files"},
-		&cli.StringSliceFlag{Name: "var", Usage: "set a variable, `NAME=VALUE`; it beats those of the file"},
+		&cli.StringSliceFlag{Name: "var", Usage: "set a variable, `NAME=VALUE`; it beats those of the file, and the last of one NAME counts"},
 		&cli.StringFlag{Name: "default-image", Usage: "the `IMAGE` of jobs that name none (default: python:3.11)"},
 		&cli.StringFlag{Name: "artifacts", Value: "upstream", Usage: "a job with needs sees the artifacts of everything `upstream`, or of its needs alone (needs)"},
 		&cli.BoolFlag{Name: "posix", Usage: "refuse scripts that need bash"},

@@ -61,33 +61,40 @@ func compileOptions(c *cli.Context, file string) (p *project, o *compile.Options
 	if o.Artifacts != "upstream" && o.Artifacts != "needs" {
 		return nil, nil, nil, usage("--artifacts is upstream or needs, not %q", o.Artifacts)
 	}
-	if o.Given, err = givenVariables(c.StringSlice("var")); err != nil {
-		return nil, nil, nil, err
-	}
-	for _, text := range c.StringSlice("request") {
-		r, err := compile.ParseRequest(text)
-		if err != nil {
-			return nil, nil, nil, usage("--request: %v", err)
-		}
-		o.Requests = append(o.Requests, r)
-	}
-	for _, text := range c.StringSlice("W") {
-		r, err := compile.ParseWarningRule(text)
-		if err != nil {
-			return nil, nil, nil, usage("-W: %v", err)
-		}
-		if _, ok := explain.Lookup(r.Code); r.Code != "" && !ok {
-			return nil, nil, nil, unknownCode(r.Code)
-		}
-		o.Warnings = append(o.Warnings, r)
-	}
-	if o.Inputs, err = givenInputs(c.StringSlice("input")); err != nil {
+	if err := repeatedOptions(c, o); err != nil {
 		return nil, nil, nil, err
 	}
 	if o.Source, o.Data, err = readPipeline(c.Context, p, file); err != nil {
 		return nil, nil, nil, err
 	}
 	return p, o, closeRoot, nil
+}
+
+// repeatedOptions sets the options whose flags can be given several times.
+func repeatedOptions(c *cli.Context, o *compile.Options) error {
+	var err error
+	if o.Given, err = givenVariables(c.StringSlice("var")); err != nil {
+		return err
+	}
+	for _, text := range c.StringSlice("request") {
+		r, err := compile.ParseRequest(text)
+		if err != nil {
+			return usage("--request: %v", err)
+		}
+		o.Requests = append(o.Requests, r)
+	}
+	for _, text := range c.StringSlice("W") {
+		r, err := compile.ParseWarningRule(text)
+		if err != nil {
+			return usage("-W: %v", err)
+		}
+		if _, ok := explain.Lookup(r.Code); r.Code != "" && !ok {
+			return unknownCode(r.Code)
+		}
+		o.Warnings = append(o.Warnings, r)
+	}
+	o.Inputs, err = givenInputs(c.StringSlice("input"))
+	return err
 }
 
 // compileFor sets the options that go by ref and event.
@@ -113,6 +120,8 @@ func quotePath(path string) string {
 	return fmt.Sprintf("%q", path)
 }
 
+// givenVariables are those of --var. Of several values for one name the last counts,
+// as with any flag, so that a command line can be added to.
 func givenVariables(list []string) (map[string]string, error) {
 	given := map[string]string{}
 	for _, v := range list {
@@ -128,6 +137,7 @@ func givenVariables(list []string) (map[string]string, error) {
 	return given, nil
 }
 
+// givenInputs are those of --input, as givenVariables.
 func givenInputs(list []string) (map[string]string, error) {
 	given := map[string]string{}
 	for _, v := range list {

@@ -42,16 +42,7 @@ func lower(p *pipeline.Pipeline, sel *selection, g *graph, env *environment) (*l
 			Jobs:          make([]plan.Job, len(g.nodes)),
 		},
 	}
-	if p.Workflow != nil {
-		out.plan.Name = l.workflowName(p.Workflow.Name.Value)
-	}
-	if a := p.AutoCancel; a != nil {
-		out.plan.AutoCancel = &plan.AutoCancel{OnJobFailure: a.OnJobFailure.Value, OnNewCommit: a.OnNewCommit.Value}
-	}
-	out.plan.Workflow = sel.workflow
-	if len(sel.read) > 0 {
-		out.plan.Context.Read = sel.read
-	}
+	l.workflow(out.plan, p, sel)
 	for _, n := range g.nodes {
 		if reportsDotenv(n.job) {
 			l.reporting = append(l.reporting, n)
@@ -87,6 +78,20 @@ func lower(p *pipeline.Pipeline, sel *selection, g *graph, env *environment) (*l
 		})
 	}
 	return out, l.diags.list
+}
+
+// workflow adds what the file says of the pipeline as a whole.
+func (l *lowering) workflow(out *plan.Plan, p *pipeline.Pipeline, sel *selection) {
+	if p.Workflow != nil {
+		out.Name = l.workflowName(p.Workflow.Name.Value)
+	}
+	if a := p.AutoCancel; a != nil {
+		out.AutoCancel = &plan.AutoCancel{OnJobFailure: a.OnJobFailure.Value, OnNewCommit: a.OnNewCommit.Value}
+	}
+	out.Workflow = sel.workflow
+	if len(sel.read) > 0 {
+		out.Context.Read = sel.read
+	}
 }
 
 // rules returns the key of the record of rules that were tried, which it adds to

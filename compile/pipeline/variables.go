@@ -153,17 +153,20 @@ func (d *decoder) options(v *Variable, n *syntax.Node, what string) {
 // yes is true, 010 is 8. cic keeps the source text of a number with a fraction,
 // which GitLab would print anew: 1.20 as 1.2.
 func (d *decoder) readAs(n *syntax.Node, name string) {
-	help := "quote it if the text is meant: " + name + ": " + strconv.Quote(n.Raw)
 	switch n.Kind {
 	case syntax.Bool, syntax.Int:
 		if n.Value != n.Raw {
-			d.warn(CodeReadAs, n, "YAML reads %s as %s", n.Raw, n.Value).Help = help
+			d.warn(CodeReadAs, n, "YAML reads %s as %s", n.Raw, n.Value).Help = quoteIt(n, name)
 		}
 	case syntax.Float:
 		if printed, ok := printFloat(n.Raw); ok && printed != n.Raw {
-			d.warn(CodeReadAs, n, "%s is a number that GitLab prints as %s; cic keeps %s", n.Raw, printed, n.Raw).Help = help
+			d.warn(CodeReadAs, n, "%s is a number that GitLab prints as %s; cic keeps %s", n.Raw, printed, n.Raw).Help = quoteIt(n, name)
 		}
 	}
+}
+
+func quoteIt(n *syntax.Node, name string) string {
+	return "quote it if the text is meant: " + name + ": " + strconv.Quote(n.Raw)
 }
 
 // printFloat returns the text that GitLab makes of a plain float: at least one
