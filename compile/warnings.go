@@ -79,7 +79,56 @@ func judge(found syntax.ErrorList, rules []WarningRule, sources map[string][]byt
 			e.Ignored = syntax.IgnoredByOption
 		}
 	}
+	return gather(found)
+}
+
+// gather leaves the first of warnings that are true of many jobs or images for one
+// reason, and notes how many it stands for. A list of them is no news: bash is the
+// shell of most pipelines, and their images are below one registry. Those that are
+// ignored stay as they are, and where bash is an error each job is told of.
+func gather(found syntax.ErrorList) syntax.ErrorList {
+	type reason struct{ code, msg string }
+	first := map[reason]*syntax.Error{}
+	more := map[*syntax.Error]int{}
+	found = slices.DeleteFunc(found, func(e *syntax.Error) bool {
+		if e.Severity != syntax.SeverityWarning || e.Ignored != "" {
+			return false
+		}
+		r := reason{code: e.Code}
+		switch e.Code {
+		case codeUndefinedImage:
+			r.msg = e.Msg
+		case codeNeedsBash:
+		default:
+			return false
+		}
+		f, again := first[r]
+		if again {
+			more[f]++
+		} else {
+			first[r] = e
+		}
+		return again
+	})
+	for _, e := range found {
+		n := more[e]
+		switch {
+		case n == 0:
+		case e.Code == codeNeedsBash:
+			e.Notes = append(e.Notes, syntax.Note{Msg: fmt.Sprintf("so do scripts in %s", counted(n, "other place"))})
+		default:
+			e.Notes = append(e.Notes, syntax.Note{Msg: fmt.Sprintf("it is in %s, too", counted(n, "other image"))})
+		}
+	}
 	return found
+}
+
+// counted returns "1 thing" or "2 things".
+func counted(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 // ignoreComment is a comment in a pipeline file that silences warnings of one
