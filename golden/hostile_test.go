@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/cic-ci/cic/compile"
 )
 
 // hostileMemory bounds what cic may take for a hostile file, in MiB. On an idle machine
@@ -47,6 +49,7 @@ func hostileFiles() map[string]string {
 		"levels":          many(1900, "%[1]*[2]s\n"),
 		"keys":            many(150_000, "k%d: 1\n"),
 		"keys-of-a-job":   "j:\n" + many(150_000, " k%d: 1\n"),
+		"items-nested":    many(40, "j%d: ["+strings.Repeat("[],", 15_000)+"]\n"),
 		"items":           "j:\n  script:\n" + strings.Repeat("  -\n", 450_000),
 		"items-brackets":  "j: {script: [" + strings.Repeat("a,", 1_000_000) + "]}",
 		"empty-lists":     "j: {script: [" + strings.Repeat("[],", 650_000) + "]}",
@@ -100,5 +103,19 @@ func TestHostile(t *testing.T) {
 				t.Errorf("%d MiB of memory, more than %d", mib, hostileMemory)
 			}
 		})
+	}
+}
+
+// TestLargeFile: a file of jobs that is nearly as large as may be is no hostile one.
+func TestLargeFile(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("default: {image: alpine}\n")
+	const jobs = 12_000
+	for i := range jobs {
+		fmt.Fprintf(&b, "job%d: {stage: test, script: [make a, make b, echo c], tags: [a, b], variables: {A: 1, B: 2}, artifacts: {paths: [a, b]}, rules: [{if: $CI_COMMIT_TAG}]}\n", i)
+	}
+	result, found, _ := compile.Compile(compile.Options{Source: "ci.yml", Data: []byte(b.String()), Ref: "main"})
+	if result == nil || len(result.Plan.Excluded) != jobs {
+		t.Fatalf("%d bytes: %v", b.Len(), found[0])
 	}
 }

@@ -25,7 +25,8 @@ const (
 	CodeUnknownAnchor = "CIC1010"
 	// CodeRecursiveAlias: an alias inside the value that it names.
 	CodeRecursiveAlias = "CIC1011"
-	// CodeTooManyNodes: more than [MaxNodes] values once aliases are expanded.
+	// CodeTooManyNodes: more than [MaxNodes] values once aliases are expanded, [MaxValues]
+	// as written, or [MaxMembers] in one list or mapping.
 	CodeTooManyNodes = "CIC1012"
 	// CodeMergeValue: a merge key (<<) whose value is no mapping.
 	CodeMergeValue = "CIC1013"

@@ -65,6 +65,12 @@ func (k Kind) WithArticle() string {
 // no pass may change a node that it did not make.
 type Node struct {
 	Kind Kind
+	// block: a block scalar, whose first line is firstLine of the source (see LinePos).
+	// These stand here as files have many nodes.
+	block bool
+	// merge: as a key, it merges.
+	merge     bool
+	firstLine int32
 	// Pos is where the value begins; for the value of an alias, where the
 	// anchored value begins.
 	Pos Pos
@@ -77,11 +83,6 @@ type Node struct {
 	Pairs []Pair
 	// Items are a sequence's members.
 	Items []*Node
-	// lines: for a block scalar, the source line of each line of Value (see Line).
-	firstLine int
-	block     bool
-	// merge: as a key, it merges.
-	merge bool
 	// index of the entries by key, for a large mapping.
 	index map[string]int
 }
@@ -137,5 +138,5 @@ func (n *Node) LinePos(i int) Pos {
 	if !n.block || i < 0 {
 		return n.Pos
 	}
-	return Pos{File: n.Pos.File, Line: n.firstLine + i, Col: 1}
+	return Pos{File: n.Pos.File, Line: int(n.firstLine) + i, Col: 1}
 }

@@ -11,8 +11,13 @@ const (
 	// (specification, section 0).
 	MaxDepth = 100
 	// MaxValues is the number of values that a file may hold as written, keys
-	// included. It bounds what a file takes while it is read: about 300 bytes each.
-	MaxValues = 200_000
+	// included: more than a file of jobs has that is as large as may be. It bounds what
+	// a file takes while it is read: about 300 bytes each.
+	MaxValues = 600_000
+	// MaxMembers is the number of values, keys included, that stand in one list or
+	// mapping. A pipeline of 20,000 jobs is below it, while a file that is made of
+	// values to take memory is not.
+	MaxMembers = 50_000
 	// MaxNodes is the number of values of a file, those behind an alias or a merge
 	// key counted each time.
 	MaxNodes = 1_000_000
@@ -107,8 +112,10 @@ type parser struct {
 	depth, flow int
 	// nodes counts all values, those behind aliases each time; aliased are those.
 	nodes, aliased int
-	anchors        map[string]*anchor
-	errs           ErrorList
+	// members counts, by depth, the values in the collection that is open there.
+	members [MaxDepth + 1]int
+	anchors map[string]*anchor
+	errs    ErrorList
 	// stop: nothing behind the last error can be read.
 	stop bool
 }
@@ -147,6 +154,7 @@ func (p *parser) nextDocument() bool {
 // document reads a document and goes to its end.
 func (p *parser) document() *Node {
 	p.anchors, p.last, p.depth, p.flow, p.nodes, p.aliased, p.stop = map[string]*anchor{}, nil, 0, 0, 0, 0, false
+	p.members = [MaxDepth + 1]int{}
 	n := p.root()
 	for p.peek().kind != tokenEOF {
 		p.scan.take()
@@ -172,6 +180,12 @@ func (p *parser) newNode(kind Kind, t *tok) (*Node, *Error) {
 // count adds n to the number of values.
 func (p *parser) count(n int, t *tok) *Error {
 	p.nodes += n
+	if p.members[p.depth]++; p.members[p.depth] > MaxMembers {
+		p.stop = true
+		e := p.fail(CodeTooManyNodes, t, "a list or mapping has more than %d values", MaxMembers)
+		e.Help = "split the pipeline into several files"
+		return e
+	}
 	if p.nodes-p.aliased > MaxValues {
 		p.stop = true
 		e := p.fail(CodeTooManyNodes, t, "the file has more than %d values", MaxValues)
@@ -192,6 +206,7 @@ func (p *parser) enter(t *tok) *Error {
 		p.stop = true
 		return p.fail(CodeTooDeep, t, "lists and mappings are nested more than %d levels deep", MaxDepth)
 	}
+	p.members[p.depth] = 0
 	return nil
 }
 

@@ -17,7 +17,7 @@ func (p *parser) scalarOf(t *tok, tag *tok) (*Node, *Error) {
 	n.Value, n.Raw, n.merge = t.text, t.text, t.text == "<<" && tag == nil
 	switch {
 	case t.kind == tokenBlock:
-		n.block, n.firstLine = t.literal, t.line+1
+		n.block, n.firstLine = t.literal, int32(t.line+1)
 	case t.kind == tokenPlain && tag == nil:
 		return n, p.resolve(n, t)
 	}
