@@ -150,8 +150,12 @@ func compileChild(p *plan.Plan, c child, env *environment) (*Result, syntax.Erro
 	fault := func(code, format string, args ...any) syntax.ErrorList {
 		return syntax.ErrorList{{Code: code, Pos: t.Pos, Len: len("trigger"), Job: c.of.Name, Msg: fmt.Sprintf(format, args...)}}
 	}
-	if env.depth == plan.MaxDepth {
-		return nil, fault(codeChildDepth, "job %q starts a child pipeline more than %d deep", c.of.Base, plan.MaxDepth)
+	job := p.Jobs[c.job].Trigger
+	if env.depth == plan.MaxDepth { // GitLab sees it when the job runs (specification section 28)
+		job.Kind, job.Reason = plan.TriggerImpossible, fmt.Sprintf("child pipelines stand at most %d deep in each other", plan.MaxDepth)
+		found := fault(codeChildDepth, "job %q will fail: %s", c.of.Base, job.Reason)
+		found[0].Severity = syntax.SeverityWarning
+		return nil, found
 	}
 	if env.budget.pipelines++; env.budget.pipelines > plan.MaxPipelines {
 		return nil, fault(codeChildLimit, "the pipeline has more than %d child pipelines", plan.MaxPipelines)
@@ -160,7 +164,6 @@ func compileChild(p *plan.Plan, c child, env *environment) (*Result, syntax.Erro
 	if env.budget.jobs > maxChildJobs {
 		return nil, fault(codeChildLimit, "the child pipelines together have more than %d jobs", maxChildJobs)
 	}
-	job := p.Jobs[c.job].Trigger
 	// That of a nested child pipeline is excused below, and a warning by then.
 	leftOut := func(e *syntax.Error) bool { return e.Code == codeLeftOutChild && e.Severity == syntax.SeverityError }
 	empty := func(e *syntax.Error) bool { return e.Code == CodeNoJobs && result != nil }

@@ -65,7 +65,7 @@ const (
 	codeChildJob     = "CIC3071" // the file of a child pipeline is made by no job that can have made it
 	codeOtherProject = "CIC3072" // the pipeline of another project is not run (warning)
 	codeEmptyChild   = "CIC3073" // a child pipeline has no job, so that its trigger job fails (warning)
-	codeChildDepth   = "CIC3074" // child pipelines stand too deep in each other
+	codeChildDepth   = "CIC3074" // child pipelines stand too deep in each other, so that a trigger job fails (warning)
 	codeChildLimit   = "CIC3075" // child pipelines are too many or too large
 	codeLeftOutChild = "CIC3076" // the files of a child pipeline are left out (warning)
 

@@ -46,6 +46,8 @@ const (
 	CodeWholeTree = "CIC2154"
 	// CodeHiddenVariable (warning): a variable's name that no shell accepts.
 	CodeHiddenVariable = "CIC2156"
+	// CodeHostName (warning): an alias of a service that is no host name.
+	CodeHostName = "CIC2157"
 	// CodeSameMatrix (warning): two combinations of a matrix make one name.
 	CodeSameMatrix = "CIC2155"
 )

@@ -181,17 +181,20 @@ func (d *decoder) service(n *syntax.Node) Service {
 // hostName is what can be looked up as the name of a host.
 var hostName = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?$`)
 
-// aliases decodes alias: names separated by spaces or commas.
+// aliases decodes alias: names separated by spaces or commas. GitLab takes any text,
+// and expands no variable in it (specification 18.4, 22).
 func (d *decoder) aliases(n *syntax.Node, what string) []string {
-	t, ok := d.filledText(n, what)
+	t, ok := d.text(n, what)
 	if !ok {
 		return nil
 	}
 	names := strings.FieldsFunc(t.Value, func(r rune) bool { return r == ' ' || r == ',' })
-	for _, name := range names {
-		if !hostName.MatchString(name) || name == "localhost" {
-			d.fail(CodeValue, n, "%q is no host name for a service: %q", what, name)
+	return slices.DeleteFunc(names, func(name string) bool {
+		if hostName.MatchString(name) && name != "localhost" {
+			return false
 		}
-	}
-	return names
+		d.warn(CodeHostName, n, "%q is no host name: the service is not reached by it", name).Help =
+			"use letters, digits, dashes, dots and underscores; variables are not expanded here"
+		return true
+	})
 }

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -104,7 +105,13 @@ func (d *decoder) axes(n *syntax.Node, what string) ([]axis, bool) {
 		if p.Value.Kind == syntax.Sequence {
 			a.values = p.Value.Items
 		}
-		valid = d.shellName(p.Key) && valid
+		// Letters, digits and underscores, in any order (specification 15.2): one that
+		// begins with a digit makes jobs, which do not see it.
+		if isIdentifier("_" + p.Key.Value) {
+			d.variableName(p.Key)
+		} else {
+			valid = d.shellName(p.Key) && valid
+		}
 		d.shellVariable(p.Key)
 		if len(a.values) == 0 {
 			d.fail(CodeMissing, p.Value, "%q must not be empty", path(what, p.Key.Value))
@@ -217,7 +224,8 @@ func (d *decoder) concrete(l *linker, dr *draft, made map[string]*draft) {
 	for i, in := range dr.instances {
 		j := &jobs[i]
 		*j = *dr.Job
-		j.Name, j.NodeIndex, j.NodeTotal, j.Matrix = in.name, in.index, in.total, in.matrix
+		j.Name, j.NodeIndex, j.NodeTotal = in.name, in.index, in.total
+		j.Matrix = slices.DeleteFunc(slices.Clone(in.matrix), func(v Variable) bool { return !isIdentifier(v.Name) })
 		if byInstance {
 			// Counted by link already.
 			j.Needs = l.needs(dr.needs, in.matrix, 0, &ok)

@@ -133,7 +133,8 @@ func (p *parser) mappingEntry(col int, b *mappingBuilder) *Error {
 	if e != nil {
 		return e
 	}
-	value, e := p.node(place{min: col + 1, minList: col, line: colon.line, inline: true, at: colon})
+	// Behind the colon of an explicit key a collection may begin on the same line.
+	value, e := p.node(place{min: col + 1, minList: col, line: colon.line, inline: t.kind != tokenKey, at: colon})
 	if e != nil {
 		return e
 	}

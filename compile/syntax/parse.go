@@ -13,7 +13,7 @@ const (
 	// MaxValues is the number of values that a file may hold as written, keys
 	// included: more than a file of jobs has that is as large as may be. It bounds what
 	// a file takes while it is read: about 300 bytes each.
-	MaxValues = 600_000
+	MaxValues = 350_000
 	// MaxMembers is the number of values, keys included, that stand in one list or
 	// mapping. A pipeline of 20,000 jobs is below it, while a file that is made of
 	// values to take memory is not.
