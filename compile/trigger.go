@@ -19,7 +19,10 @@ func (l *lowering) triggerJob(g *graph, n *node) plan.Job {
 	j, out := n.job, l.frame(g, n)
 	t := j.Trigger
 	out.Trigger = &plan.Trigger{Strategy: t.Strategy}
-	reports := l.dotenvSources(n)
+	var reports []string
+	if len(t.Include) > 0 { // else nothing runs here that could read them
+		reports = l.dotenvSources(n)
+	}
 	e, env := l.triggerTexts(&out, j, len(reports) > 0)
 	var given plan.Variables
 	if len(t.Include) > 0 {
@@ -29,8 +32,6 @@ func (l *lowering) triggerJob(g *graph, n *node) plan.Job {
 			e, env = l.triggerTexts(&out, j, false)
 		}
 		out.Trigger.Include = includedFiles(t.Include)
-	} else {
-		reports = nil
 	}
 	switch made := slices.ContainsFunc(t.Include, func(f pipeline.ChildFile) bool { return f.Kind == "artifact" }); {
 	case len(t.Include) == 0:
