@@ -66,6 +66,7 @@ func distinct(list syntax.ErrorList) syntax.ErrorList {
 // the source (specification section 28).
 func (e *environment) descend(parent *environment) {
 	e.depth, e.budget, e.files, e.merge = parent.depth+1, parent.budget, parent.files, parent.merge
+	e.matcher = parent.matcher
 	e.predefined = plan.ChildVariables(parent.predefined)
 }
 

@@ -18,10 +18,30 @@ func (s *selector) changed(j *pipeline.Job, p *pipeline.Paths, where string) ans
 	}
 	compareTo := s.expanded(j, p.CompareTo.Value)
 	changed, err := s.env.files.changed(s.patterns(j, p.Patterns), re, compareTo)
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrNoRef):
 		s.failClause(p.CompareTo, where, err, compareTo != "")
+	case err != nil:
+		s.failClause(pipeline.Text{Pos: p.Pos}, where, err, false)
 	}
+	s.checkPaths(p.Pos, where)
 	return changed
+}
+
+// checkPaths reports, once, that comparing the project's files with the patterns of all
+// rules takes too much work; at is where that shows.
+func (s *selector) checkPaths(at syntax.Pos, where string) {
+	if s.env.files.matcher.Report() {
+		s.diags.report(tooManyPaths(at, where))
+	}
+}
+
+func tooManyPaths(at syntax.Pos, where string) *syntax.Error {
+	return &syntax.Error{
+		Severity: syntax.SeverityWarning, Code: codePathBudget, Pos: at, Len: 1,
+		Msg:  where + ": to compare the project's files with all patterns takes too much work: from here on every clause is taken to hold",
+		Help: "let patterns begin with a directory, or take fewer",
+	}
 }
 
 // exists evaluates the clause exists of a rule. Nothing is known of the files of
@@ -42,6 +62,7 @@ func (s *selector) exists(j *pipeline.Job, p *pipeline.Paths, where string) answ
 	if err != nil {
 		s.failClause(pipeline.Text{Pos: p.Pos}, where, err, false)
 	}
+	s.checkPaths(p.Pos, where)
 	return exists
 }
 
@@ -74,7 +95,7 @@ func (s *selector) pathRegexp(j *pipeline.Job, p *pipeline.Paths, where string) 
 	if p.Regexp.Value == "" {
 		return nil
 	}
-	re, err := parsePathRegexp(s.expanded(j, p.Regexp.Value))
+	re, err := parsePathRegexp(s.env.files.matcher, s.expanded(j, p.Regexp.Value))
 	if err != nil {
 		reason := strings.TrimPrefix(err.Error(), "error parsing regexp: ")
 		s.failClause(p.Regexp, where+":regexp", fmt.Errorf("invalid regular expression: %s", reason), false)

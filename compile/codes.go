@@ -16,6 +16,7 @@ const (
 	codeClause        = "CIC2314" // a clause of rules cannot be evaluated
 	codeUnknownFiles  = "CIC2315" // a clause of rules asks for files of another project (warning)
 	codeMissingRef    = "CIC2316" // rules:changes:compare_to names a ref that the checkout lacks (warning)
+	codePathBudget    = "CIC2318" // to compare files with the patterns of rules takes too much work (warning)
 
 	// The graph.
 

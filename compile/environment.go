@@ -7,6 +7,7 @@ import (
 	"sort"
 	"strings"
 
+	"github.com/cic-ci/cic/compile/match"
 	"github.com/cic-ci/cic/compile/syntax"
 	"github.com/cic-ci/cic/plan"
 	"github.com/cic-ci/cic/plan/credential"
@@ -35,6 +36,8 @@ type environment struct {
 	// depth is how many pipelines stand above; budget is shared with these.
 	depth  int
 	budget *budget
+	// matcher matches the patterns of rules, only and except.
+	matcher *match.Matcher
 	// sources finds places in the files that were read.
 	sources *sources
 	files   *files
@@ -65,7 +68,7 @@ func newEnvironment(o Options) (*environment, syntax.ErrorList) {
 				"give it when the plan is run: cic exec --secret " + name
 		}
 	}
-	env := &environment{options: o, event: o.Event, files: &files{options: o}, budget: &budget{}}
+	env := &environment{options: o, event: o.Event, files: newFiles(o), budget: &budget{}, matcher: match.New(match.Texts)}
 	if env.event == "" {
 		env.event = "push"
 	}

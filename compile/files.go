@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/cic-ci/cic/compile/glob"
+	"github.com/cic-ci/cic/compile/match"
 	"github.com/cic-ci/cic/compile/resolve"
 	"github.com/cic-ci/cic/compile/syntax"
 )
@@ -19,9 +20,18 @@ var ErrNoRef = errors.New("is not a valid ref")
 type files struct {
 	options Options
 	tree    []string
-	listed  bool
-	changes map[string]changedFiles
-	answers map[string]answer
+	// directories are those that hold files; nil before they are asked for.
+	directories []string
+	listed      bool
+	changes     map[string]changedFiles
+	answers     map[string]answer
+	globs       map[string]glob.Pattern
+	// matcher bounds the work. Once its budget is spent, every clause is taken to hold.
+	matcher *match.Matcher
+}
+
+func newFiles(o Options) *files {
+	return &files{options: o, matcher: match.New(match.Paths)}
 }
 
 // changedFiles are the files that differ from one ref.
@@ -48,9 +58,9 @@ func (f *files) exists(patterns []string, re *pathRegexp) (answer, error) {
 	}
 	f.listed = true
 	if re != nil {
-		return re.answer(f.tree), nil
+		return f.bounded(re.answer(f.tree)), nil
 	}
-	return f.once("exists", patterns, func() answer {
+	return f.once("exists", patterns, func() (answer, error) {
 		var plain, directories []string
 		for _, p := range patterns {
 			if dir, ok := strings.CutSuffix(p, "/"); ok {
@@ -59,36 +69,77 @@ func (f *files) exists(patterns []string, re *pathRegexp) (answer, error) {
 				plain = append(plain, p)
 			}
 		}
-		a := match(plain, f.tree)
-		if !a.holds && len(directories) > 0 {
-			a = match(directories, f.directories())
+		a, err := f.match(plain, f.tree)
+		if err != nil || a.holds || len(directories) == 0 {
+			return a, err
 		}
-		return a
-	}), nil
+		if f.directories == nil {
+			f.directories = directoriesOf(f.tree)
+		}
+		return f.match(directories, f.directories)
+	})
 }
 
 // once answers a question about patterns, unless it was answered before.
-func (f *files) once(what string, patterns []string, find func() answer) answer {
+func (f *files) once(what string, patterns []string, find func() (answer, error)) (answer, error) {
 	key := what + "\x00" + strings.Join(patterns, "\x00")
-	a, known := f.answers[key]
-	if !known {
-		a = find()
-		if f.answers == nil {
-			f.answers = map[string]answer{}
-		}
-		f.answers[key] = a
+	if a, known := f.answers[key]; known {
+		return a, nil
+	}
+	a, err := find()
+	if f.answers == nil {
+		f.answers = map[string]answer{}
+	}
+	a = f.bounded(a)
+	f.answers[key] = a
+	return a, err
+}
+
+// bounded is an answer, unless that took too much work.
+func (f *files) bounded(a answer) answer {
+	if f.matcher.Spent() {
+		return answer{holds: true, assumed: true}
 	}
 	return a
 }
 
-func match(patterns, paths []string) answer {
-	return answer{holds: glob.MatchAny(patterns, paths), assumed: glob.TooMany(patterns, paths)}
+// maxGlobs bounds the patterns that are kept.
+const maxGlobs = 4096
+
+// match says whether a pattern matches a path. As on GitLab, so many of them that
+// they are not compared count as a match (specification, section 0).
+func (f *files) match(patterns, paths []string) (answer, error) {
+	if len(patterns)*len(paths) > glob.MaxComparisons {
+		return answer{holds: true, assumed: true}, nil
+	}
+	a := answer{}
+	for _, text := range patterns {
+		p, ok := f.globs[text]
+		if !ok {
+			var err error
+			if p, err = glob.Compile(text); err != nil {
+				return answer{}, err
+			}
+			if f.globs == nil || len(f.globs) == maxGlobs {
+				f.globs = map[string]glob.Pattern{}
+			}
+			f.globs[text] = p
+		}
+		for i := 0; i < len(paths) && !a.holds; i++ {
+			matches, steps := p.Match(paths[i])
+			a.holds = matches
+			if !f.matcher.Spend(steps) {
+				return a, nil
+			}
+		}
+	}
+	return a, nil
 }
 
-// directories are those that hold files.
-func (f *files) directories() []string {
+// directoriesOf returns those that hold files.
+func directoriesOf(tree []string) []string {
 	seen := map[string]bool{}
-	for _, path := range f.tree {
+	for _, path := range tree {
 		for i := strings.LastIndexByte(path, '/'); i > 0 && !seen[path[:i]]; i = strings.LastIndexByte(path[:i], '/') {
 			seen[path[:i]] = true
 		}
@@ -114,9 +165,9 @@ func (f *files) changed(patterns []string, re *pathRegexp, compareTo string) (an
 		return answer{holds: true, assumed: true}, c.err
 	}
 	if re != nil {
-		return re.answer(c.paths), nil
+		return f.bounded(re.answer(c.paths)), nil
 	}
-	return f.once("changes "+compareTo, patterns, func() answer { return match(patterns, c.paths) }), nil
+	return f.once("changes "+compareTo, patterns, func() (answer, error) { return f.match(patterns, c.paths) })
 }
 
 // includeVariables are the predefined variables that include and its rules see,
@@ -131,7 +182,7 @@ var includeVariables = []string{
 func resolveFiles(env *environment, texts map[string][]byte) (*syntax.Node, syntax.ErrorList) {
 	o := env.options
 	read := resolve.Options{
-		Project: o.Project, Vendored: o.Vendored, Stub: o.StubIncludes, Inputs: o.Inputs,
+		Matcher: env.matcher, Project: o.Project, Vendored: o.Vendored, Stub: o.StubIncludes, Inputs: o.Inputs,
 		Lookup: env.includeVariable,
 		Exists: func(patterns []string) (bool, error) {
 			a, err := env.files.exists(patterns, nil)
@@ -150,6 +201,9 @@ func resolveFiles(env *environment, texts map[string][]byte) (*syntax.Node, synt
 		read.Artifact = o.child.artifact
 		r, errs = resolve.Child(o.child.entries, read)
 		errs = append(errs, env.budget.read(r.Sources, o.child.pos)...)
+	}
+	if env.files.matcher.Report() {
+		errs = append(errs, tooManyPaths(syntax.Pos{}, "include:rules"))
 	}
 	maps.Copy(texts, r.Sources)
 	env.sources = &sources{texts: texts, lines: map[string][]string{}}

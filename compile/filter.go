@@ -115,7 +115,7 @@ func (s *selector) met(j *pipeline.Job, f *pipeline.Filter) (why, rule string) {
 func (s *selector) matchVariables(j *pipeline.Job, expressions []pipeline.Text, keyword string) (matched, all string) {
 	for _, text := range expressions {
 		e := s.expression(text, keyword+":variables")
-		if e != nil && e.Eval(s.recorded(j, e)) && matched == "" {
+		if e != nil && s.holds(j, e, text) && matched == "" {
 			matched = text.Value
 		}
 	}
@@ -127,6 +127,7 @@ func (s *selector) matchChanges(j *pipeline.Job, patterns []pipeline.Text) bool 
 	if err != nil {
 		s.failClause(patterns[0], "changes", err, false)
 	}
+	s.checkPaths(patterns[0].Pos, "changes")
 	return a.holds
 }
 
@@ -144,6 +145,7 @@ func texts(list []pipeline.Text) string {
 func (s *selector) match(refs []pipeline.Text, keyword string) (matched, all string) {
 	for _, ref := range refs {
 		holds, ok := s.matchRef(ref.Value)
+		s.checkMatcher(ref)
 		if !ok {
 			s.diags.report(&syntax.Error{
 				Severity: syntax.SeverityWarning, Code: codeFilterPattern,
@@ -185,7 +187,7 @@ func (s *selector) matchRef(entry string) (holds, ok bool) {
 		}
 	}
 	if strings.HasPrefix(pattern, "/") {
-		match, ok := expr.MatchPattern(pattern, s.env.options.Ref)
+		match, ok := expr.MatchPattern(s.env.matcher, pattern, s.env.options.Ref)
 		return match && !s.env.merge, ok
 	}
 	return s.matchKeyword(pattern), true

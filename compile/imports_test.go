@@ -20,14 +20,15 @@ var layering = map[string][]string{
 	"plan/credential":  {},
 	"plan/draw":        {"plan"},
 	"compile/syntax":   {"plan/credential"},
-	"compile/expr":     {},
+	"compile/match":    {},
+	"compile/expr":     {"compile/match"},
 	"compile/script":   {},
 	"compile/glob":     {},
-	"compile/resolve":  {"compile/expr", "compile/syntax"},
-	"compile/pipeline": {"compile/syntax"},
+	"compile/resolve":  {"compile/expr", "compile/match", "compile/syntax"},
+	"compile/pipeline": {"compile/match", "compile/syntax"},
 	"compile/explain":  {},
 	"compile/lint":     {"compile/syntax"},
-	"compile":          {"compile/expr", "compile/glob", "compile/pipeline", "compile/resolve", "compile/script", "compile/syntax", "plan/credential", "plan"},
+	"compile":          {"compile/expr", "compile/glob", "compile/match", "compile/pipeline", "compile/resolve", "compile/script", "compile/syntax", "plan/credential", "plan"},
 	"exec/userns":      {},
 	"exec/workspace":   {"exec/userns", "plan"},
 	"exec/cachestore":  {"exec/workspace"}, // which removes what hostile jobs have made
@@ -60,7 +61,7 @@ var owners = map[string][]string{
 }
 
 // standardOnly are packages without any outside module.
-var standardOnly = []string{"plan", "plan/draw", "plan/credential", "compile/explain", "compile/expr", "compile/glob", "exec/mask"}
+var standardOnly = []string{"plan", "plan/draw", "plan/credential", "compile/explain", "compile/expr", "compile/glob", "compile/match", "exec/mask"}
 
 func TestImports(t *testing.T) {
 	for _, goos := range []string{"linux", "darwin", "windows"} {

@@ -1,11 +1,11 @@
 package compile
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/cic-ci/cic/compile/glob"
+	"github.com/cic-ci/cic/compile/match"
 )
 
 // pathRegexp is rules:changes:regexp or rules:exists:regexp: it holds if a path
@@ -15,12 +15,13 @@ import (
 // negative look-ahead at the beginning, \A(?!docs/). Those are taken apart here;
 // the rest is RE2, whose time is bounded.
 type pathRegexp struct {
-	not   []*regexp.Regexp
-	match *regexp.Regexp
+	not   []*match.Pattern
+	match *match.Pattern
 }
 
-// parsePathRegexp parses an expression whose variables have been put in.
-func parsePathRegexp(text string) (*pathRegexp, error) {
+// parsePathRegexp parses an expression whose variables have been put in. It is matched
+// within the budget of m.
+func parsePathRegexp(m *match.Matcher, text string) (*pathRegexp, error) {
 	p := &pathRegexp{}
 	rest, anchored := strings.CutPrefix(text, `\A`)
 	if !anchored {
@@ -31,7 +32,7 @@ func parsePathRegexp(text string) (*pathRegexp, error) {
 		if !ok {
 			break
 		}
-		re, err := regexp.Compile(`\A(?:` + inside + `)`)
+		re, err := m.Compile(`\A(?:` + inside + `)`)
 		if err != nil {
 			return nil, err
 		}
@@ -41,7 +42,7 @@ func parsePathRegexp(text string) (*pathRegexp, error) {
 		rest = `\A(?:` + rest + `)`
 	}
 	var err error
-	p.match, err = regexp.Compile(rest)
+	p.match, err = m.Compile(rest)
 	return p, err
 }
 
@@ -82,9 +83,9 @@ func (p *pathRegexp) answer(paths []string) answer {
 
 func (p *pathRegexp) one(path string) bool {
 	for _, not := range p.not {
-		if not.MatchString(path) {
+		if not.Match(path) {
 			return false
 		}
 	}
-	return p.match.MatchString(path)
+	return p.match.Match(path)
 }

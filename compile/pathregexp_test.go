@@ -4,9 +4,11 @@ import (
 	"testing"
 
 	"github.com/cic-ci/cic/compile/glob"
+	"github.com/cic-ci/cic/compile/match"
 )
 
 func TestPathRegexp(t *testing.T) {
+	m := match.New(match.Paths)
 	for _, test := range []struct {
 		expression string
 		yes, no    []string
@@ -18,7 +20,7 @@ func TestPathRegexp(t *testing.T) {
 		{`^(?!a[)]b)(?!\)).+`, []string{"x", "a"}, []string{"a)b", ")x", ""}},
 		{`(?i)README`, []string{"x/readme.md"}, []string{"x"}},
 	} {
-		re, err := parsePathRegexp(test.expression)
+		re, err := parsePathRegexp(m, test.expression)
 		if err != nil {
 			t.Errorf("%s: %v", test.expression, err)
 			continue
@@ -33,11 +35,11 @@ func TestPathRegexp(t *testing.T) {
 		}
 	}
 	for _, expression := range []string{"(", `a(?!b)`, `^(?!(?<=x)a)`, `^(?!a`} {
-		if _, err := parsePathRegexp(expression); err == nil {
+		if _, err := parsePathRegexp(m, expression); err == nil {
 			t.Errorf("%s is accepted", expression)
 		}
 	}
-	re, err := parsePathRegexp("a")
+	re, err := parsePathRegexp(m, "a")
 	if err != nil || !re.answer(make([]string, glob.MaxComparisons+1)).holds {
 		t.Error("more paths than are looked at count as a match")
 	}

@@ -4,9 +4,11 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"unicode/utf8"
 
 	"github.com/cic-ci/cic/compile/expr"
 	"github.com/cic-ci/cic/compile/pipeline"
+	"github.com/cic-ci/cic/compile/resolve"
 	"github.com/cic-ci/cic/compile/syntax"
 	"github.com/cic-ci/cic/plan"
 )
@@ -138,6 +140,24 @@ func (s *selector) expression(text pipeline.Text, where string) *expr.Expr {
 	}
 	s.expressions[key] = e
 	return e
+}
+
+// holds evaluates an expression of j; text is what it was parsed from.
+func (s *selector) holds(j *pipeline.Job, e *expr.Expr, text pipeline.Text) bool {
+	holds := e.Eval(s.recorded(j, e), s.env.matcher)
+	s.checkMatcher(text)
+	return holds
+}
+
+// checkMatcher reports, once, that the patterns of all rules together take too much
+// work; at is where that shows.
+func (s *selector) checkMatcher(at pipeline.Text) {
+	if s.env.matcher.Report() {
+		s.diags.report(&syntax.Error{
+			Code: resolve.CodeMatching, Pos: at.Pos, Len: max(1, utf8.RuneCountInString(at.Value)),
+			Msg: resolve.MatchingFault, Help: resolve.MatchingHelp,
+		})
+	}
 }
 
 // reportExpression completes and reports a diagnostic, of which Msg is the

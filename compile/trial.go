@@ -45,7 +45,7 @@ func (s *selector) ifHolds(j *pipeline.Job, r *pipeline.Rule, where string) bool
 		return true
 	}
 	e := s.expression(r.If, where+":if")
-	return e != nil && e.Eval(s.recorded(j, e))
+	return e != nil && s.holds(j, e, r.If)
 }
 
 // note records the variable of a name as a rule sees it: for the rule if the file or

@@ -1,17 +1,19 @@
 package expr
 
 import (
-	"regexp"
 	"strings"
+
+	"github.com/cic-ci/cic/compile/match"
 )
 
 // value is what a part of an expression evaluates to: null, a boolean, a string
-// or a pattern. Values of one type are equal if all fields are; re is derived.
+// or a pattern. Values of one type are equal if all fields are; source is derived.
 type value struct {
 	kind valueKind
 	text string // of a string; of a pattern, as written
 	bool bool
-	re   *regexp.Regexp
+	// source is the regular expression of a pattern.
+	source string
 }
 
 type valueKind uint8
@@ -58,7 +60,8 @@ func (v value) String() string {
 
 // evaluator computes values. Specification section 9.3.
 type evaluator struct {
-	lookup Lookup
+	lookup  Lookup
+	matcher *match.Matcher
 	// failed: an operator met an operand that it cannot be applied to.
 	failed bool
 }
@@ -72,7 +75,7 @@ func (ev *evaluator) eval(n node) value {
 	case *str:
 		return value{kind: isString, text: n.value}
 	case *pattern:
-		return value{kind: isPattern, text: n.text, re: n.re}
+		return value{kind: isPattern, text: n.text, source: n.source}
 	case *boolean:
 		return boolValue(n.value)
 	case *not:
@@ -110,12 +113,13 @@ func (ev *evaluator) match(left, right value) bool {
 	text := left.String()
 	switch right.kind {
 	case isPattern:
-		return right.re.MatchString(text)
+		matches, err := ev.matcher.Match(right.source, text)
+		return matches && err == nil // Parse has checked it
 	case isString:
-		if match, ok := MatchPattern(right.text, text); ok {
-			return match
+		if matches, ok := MatchPattern(ev.matcher, right.text, text); ok {
+			return matches
 		}
-		return strings.Contains(right.text, text)
+		return ev.matcher.Spend(1+len(right.text)/8) && strings.Contains(right.text, text)
 	case isBool:
 		if right.bool {
 			ev.failed = true

@@ -6,7 +6,11 @@
 // [Parse] and may be used by several goroutines.
 package expr
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/cic-ci/cic/compile/match"
+)
 
 // Expr is a parsed expression.
 type Expr struct {
@@ -48,9 +52,10 @@ type Lookup func(name string) (string, bool)
 
 // Eval reports whether the expression holds: whether its value is present, that
 // is neither null nor false nor blank. An operator that cannot be applied to its
-// operands (a boolean as pattern) makes the whole expression false.
-func (e *Expr) Eval(lookup Lookup) bool {
-	ev := evaluator{lookup: lookup}
+// operands (a boolean as pattern) makes the whole expression false. Patterns are
+// matched within the budget of m: once it is spent, the result does not count.
+func (e *Expr) Eval(lookup Lookup, m *match.Matcher) bool {
+	ev := evaluator{lookup: lookup, matcher: m}
 	v := ev.eval(e.root)
 	return !ev.failed && v.present()
 }
@@ -98,7 +103,7 @@ func (b *binary) warnings() []Error {
 	switch b.op {
 	case opMatch, opNotMatch:
 		if s, ok := b.right.(*str); ok {
-			if _, valid := compilePattern(s.value); !valid {
+			if !isValidPattern(s.value) {
 				return []Error{{Offset: s.at.offset, Len: s.at.length,
 					Msg:  "the right side of " + b.op.String() + " is no pattern, so this asks whether it contains the left side",
 					Help: "write a pattern between slashes, such as /^main$/"}}

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/cic-ci/cic/compile/match"
 )
 
 func lookupIn(vars map[string]string) Lookup {
@@ -133,7 +135,7 @@ func TestEval(t *testing.T) {
 			t.Errorf("Parse(%q): %v", tt.src, err)
 			continue
 		}
-		if got := e.Eval(lookupIn(tt.vars)); got != tt.want {
+		if got := e.Eval(lookupIn(tt.vars), match.New(match.Texts)); got != tt.want {
 			t.Errorf("%q with %q = %v, want %v", tt.src, tt.vars, got, tt.want)
 		}
 	}
@@ -299,9 +301,27 @@ func TestMatchPattern(t *testing.T) {
 		{``, "", false, false},
 		{`/`, "/", false, false},
 	}
+	m := match.New(match.Texts)
 	for _, tt := range tests {
-		if match, ok := MatchPattern(tt.pattern, tt.text); match != tt.match || ok != tt.ok {
-			t.Errorf("MatchPattern(%q, %q) = %v, %v, want %v, %v", tt.pattern, tt.text, match, ok, tt.match, tt.ok)
+		if got, ok := MatchPattern(m, tt.pattern, tt.text); got != tt.match || ok != tt.ok {
+			t.Errorf("MatchPattern(%q, %q) = %v, %v, want %v, %v", tt.pattern, tt.text, got, ok, tt.match, tt.ok)
+		}
+	}
+}
+
+// Once the budget is spent, an expression is no longer true for what it says.
+func TestBudget(t *testing.T) {
+	text := strings.Repeat("a", 100_000)
+	for _, tt := range []struct{ src, b string }{
+		{`$A =~ /(a+)+(a+)+$/`, ""}, {`$A =~ $B`, "/(a+)+(a+)+$/"}, {`$A =~ $B`, text + "x"}, {`$A =~ $B`, "/" + strings.Repeat("a{1000}", 100) + "/"},
+	} {
+		e, err := Parse(tt.src)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := match.New(10_000)
+		if e.Eval(lookupIn(vars{"A": text, "B": tt.b}), m) || !m.Spent() {
+			t.Errorf("%s with %.20q: not spent", tt.src, tt.b)
 		}
 	}
 }
@@ -339,7 +359,7 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("%q became %q, then %q", src, canonical, s)
 		}
 		lookup := func(name string) (string, bool) { return "/" + name, len(name)%2 == 0 }
-		if e.Eval(lookup) != again.Eval(lookup) {
+		if m := match.New(match.Texts); e.Eval(lookup, m) != again.Eval(lookup, m) {
 			t.Fatalf("%q and %q evaluate differently", src, canonical)
 		}
 		e.Warnings()

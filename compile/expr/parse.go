@@ -2,7 +2,6 @@ package expr
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -20,9 +19,9 @@ type (
 		at    span
 	}
 	pattern struct {
-		text string // as written, with slashes and flags
-		re   *regexp.Regexp
-		at   span
+		text   string // as written, with slashes and flags
+		source string // the regular expression, which is valid
+		at     span
 	}
 	null    struct{ at span }
 	boolean struct {

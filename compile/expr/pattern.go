@@ -2,33 +2,46 @@ package expr
 
 import (
 	"errors"
-	"regexp"
+	"math"
 	"regexp/syntax"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/cic-ci/cic/compile/match"
 )
 
-// patternForm is what a string must look like to be used as a pattern. It is
-// laxer than the token of the same name: any text may stand between the slashes.
-var patternForm = regexp.MustCompile(`\A/(.*)/([ismU]*)\z`)
-
-// compilePattern compiles /regex/flags; ok is false if text is no valid pattern.
-func compilePattern(text string) (re *regexp.Regexp, ok bool) {
-	m := patternForm.FindStringSubmatch(text)
-	if m == nil {
-		return nil, false
+// cutPattern returns the regular expression of a text that may be used as a pattern,
+// /regex/flags. That is laxer than the token of the same name: any text of one line
+// may stand between the slashes.
+func cutPattern(text string) (source string, ok bool) {
+	end := strings.LastIndexByte(text, '/')
+	if end < 1 || text[0] != '/' {
+		return "", false
 	}
-	re, err := compileRegexp(m[1], m[2])
-	return re, err == nil
+	body, flags := text[1:end], text[end+1:]
+	if strings.Trim(flags, "ismU") != "" || strings.ContainsRune(body, '\n') {
+		return "", false
+	}
+	return withFlags(body, flags), true
 }
 
-// compileRegexp compiles body with the flags in front of it. Go's dialect is
-// RE2's, GitLab's engine: a slash may stand escaped or not.
-func compileRegexp(body, flags string) (*regexp.Regexp, error) {
+// isValidPattern reports whether a text is a valid pattern, or would be if it were smaller.
+func isValidPattern(text string) bool {
+	source, ok := cutPattern(text)
+	if !ok {
+		return false
+	}
+	err := match.Check(source)
+	return err == nil || errors.Is(err, match.ErrTooLarge)
+}
+
+// withFlags puts the flags in front of a regular expression. Go's dialect is RE2's,
+// GitLab's engine: a slash may stand escaped or not.
+func withFlags(body, flags string) string {
 	if flags != "" {
 		body = "(?" + flags + ")" + body
 	}
-	return regexp.Compile(body)
+	return body
 }
 
 // newPattern makes the node of a pattern token. An invalid regular expression is
@@ -36,9 +49,9 @@ func compileRegexp(body, flags string) (*regexp.Regexp, error) {
 func newPattern(t token) (node, error) {
 	n := &pattern{text: t.text, at: t.at}
 	body := n.body()
-	re, err := compileRegexp(body, n.text[len(body)+2:])
+	n.source = withFlags(body, n.text[len(body)+2:])
+	err := match.Check(n.source)
 	if err == nil {
-		n.re = re
 		return n, nil
 	}
 	e := &Error{Offset: t.at.offset, Len: t.at.length, Msg: "invalid regular expression: " + err.Error()}
@@ -57,8 +70,17 @@ func newPattern(t token) (node, error) {
 }
 
 // MatchPattern reports whether text matches a /regex/flags pattern as only,
-// except and =~ do; ok is false if pattern is no valid pattern.
-func MatchPattern(pattern, text string) (match, ok bool) {
-	re, ok := compilePattern(pattern)
-	return ok && re.MatchString(text), ok
+// except and =~ do; ok is false if pattern is no valid pattern. One that is too large
+// spends the whole budget.
+func MatchPattern(m *match.Matcher, pattern, text string) (matches, ok bool) {
+	source, ok := cutPattern(pattern)
+	if !ok {
+		return false, false
+	}
+	matches, err := m.Match(source, text)
+	if errors.Is(err, match.ErrTooLarge) {
+		m.Spend(math.MaxInt)
+		return false, true
+	}
+	return matches, err == nil
 }

@@ -4,7 +4,7 @@
 package glob
 
 import (
-	"regexp"
+	"fmt"
 	"strings"
 	"unicode/utf8"
 )
@@ -13,83 +13,81 @@ import (
 // taken to hold without looking (specification, section 0).
 const MaxComparisons = 50_000
 
-// maxBraces bounds the alternatives of one pattern.
-const maxBraces = 1_000
-
-// TooMany reports whether there are so many comparisons that none is made.
-func TooMany(patterns, paths []string) bool { return len(patterns)*len(paths) > MaxComparisons }
-
-// MatchAny reports whether any of the patterns matches any of the paths.
-func MatchAny(patterns, paths []string) bool {
-	if TooMany(patterns, paths) {
-		return true
-	}
-	for _, pattern := range patterns {
-		p := Compile(pattern)
-		for _, path := range paths {
-			if p.Match(path) {
-				return true
-			}
-		}
-	}
-	return false
-}
+// What a pattern may be at most: its alternatives, and their length together in bytes.
+const (
+	maxBraces = 1_000
+	maxLength = 64 << 10
+)
 
 // Pattern is a compiled pattern.
 type Pattern struct {
-	re *regexp.Regexp // nil: the pattern is not valid and matches nothing
 	// prefix is the literal text that the pattern begins with: most patterns name a
 	// directory, and most paths are not in it.
-	prefix string
+	prefix       string
+	alternatives [][]element
 }
 
-// Compile compiles a pattern. Whatever is no valid pattern matches nothing.
-func Compile(pattern string) Pattern {
-	var alternatives []string
-	for _, p := range expandBraces(pattern) {
-		re, ok := translate(p)
-		if ok {
-			alternatives = append(alternatives, re)
+// Compile compiles a pattern. What is no valid pattern matches nothing. An error says
+// that it is too large.
+func Compile(pattern string) (Pattern, error) {
+	expanded, err := expandBraces(pattern)
+	if err != nil {
+		return Pattern{}, err
+	}
+	p := Pattern{prefix: pattern}
+	if special := strings.IndexAny(pattern, `*?[{\`); special >= 0 {
+		p.prefix = pattern[:special]
+	}
+	for _, text := range expanded {
+		if elements, ok := translate(text); ok {
+			p.alternatives = append(p.alternatives, elements)
 		}
 	}
-	if len(alternatives) == 0 {
-		return Pattern{}
-	}
-	re, err := regexp.Compile(`(?s)^(?:` + strings.Join(alternatives, "|") + `)$`)
-	if err != nil {
-		return Pattern{}
-	}
-	prefix := pattern
-	if special := strings.IndexAny(pattern, `*?[{\`); special >= 0 {
-		prefix = pattern[:special]
-	}
-	return Pattern{re: re, prefix: prefix}
+	return p, nil
 }
 
-// Match reports whether a whole path matches.
-func (p Pattern) Match(path string) bool {
-	return p.re != nil && strings.HasPrefix(path, p.prefix) && p.re.MatchString(path)
+// Match reports whether a whole path matches, and in how many steps that was found.
+func (p Pattern) Match(path string) (matches bool, steps int) {
+	steps = 1
+	if !strings.HasPrefix(path, p.prefix) {
+		return false, steps
+	}
+	for _, elements := range p.alternatives {
+		matches, n := match(elements, path)
+		if steps += n; matches {
+			return true, steps
+		}
+	}
+	return false, steps
 }
 
 // expandBraces returns the alternatives of {a,b}, which may be nested. A brace
 // without its partner stands for itself.
-func expandBraces(pattern string) []string {
-	done, todo := []string{}, []string{pattern}
-	for len(todo) > 0 && len(done)+len(todo) <= maxBraces {
-		p := todo[0]
-		todo = todo[1:]
+func expandBraces(pattern string) (done []string, err error) {
+	length := len(pattern)
+	for todo := []string{pattern}; len(todo) > 0; {
+		if len(done)+len(todo) > maxBraces {
+			return nil, fmt.Errorf("the braces of a pattern make more than %d others", maxBraces)
+		}
+		if length > maxLength {
+			return nil, fmt.Errorf("a pattern is longer than %d bytes, with what its braces make", maxLength)
+		}
+		p := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
 		open, parts, end := firstBraces(p)
 		if parts == nil {
 			done = append(done, p)
 			continue
 		}
-		var next []string
+		length -= len(p)
 		for _, part := range parts {
-			next = append(next, p[:open]+part+p[end:])
+			if length += open + len(part) + len(p) - end; length > maxLength {
+				break
+			}
+			todo = append(todo, p[:open]+part+p[end:])
 		}
-		todo = append(next, todo...)
 	}
-	return append(done, todo...)
+	return done, nil
 }
 
 // firstBraces finds the first {...}: where it opens, its parts, and what is behind it.
@@ -121,70 +119,80 @@ func firstBraces(p string) (open int, parts []string, end int) {
 	return 0, nil, 0
 }
 
-// translate makes a regular expression of a pattern without braces.
-func translate(p string) (string, bool) {
-	var b strings.Builder
+// translate makes elements of a pattern without braces; ok is false for no pattern.
+func translate(p string) (elements []element, ok bool) {
+	var literal strings.Builder
+	add := func(e element) {
+		if literal.Len() > 0 {
+			elements = append(elements, element{kind: isLiteral, literal: literal.String()})
+			literal.Reset()
+		}
+		elements = append(elements, e)
+	}
 	for i := 0; i < len(p); {
 		atStart := i == 0 || p[i-1] == '/'
 		switch c := p[i]; {
 		case c == '*' && atStart && strings.HasPrefix(p[i:], "**/"):
-			// Zero or more directories.
 			for strings.HasPrefix(p[i:], "**/") {
 				i += 3
 			}
-			b.WriteString(`(?:[^/]+/)*`)
+			add(element{kind: isDirectories})
 		case c == '*':
 			for i < len(p) && p[i] == '*' {
 				i++
 			}
-			b.WriteString(`[^/]*`)
+			add(element{kind: isAny})
 		case c == '?':
 			i++
-			b.WriteString(`[^/]`)
+			add(element{kind: isOne, class: &class{negated: true}})
 		case c == '[':
-			class, length, ok := bracket(p[i:])
+			set, length, ok := bracket(p[i:])
 			if !ok {
-				return "", false
+				return nil, false
 			}
-			b.WriteString(class)
+			add(element{kind: isOne, class: set})
 			i += length
 		case c == '\\' && i+1 < len(p):
-			_, size := utf8.DecodeRuneInString(p[i+1:])
-			b.WriteString(regexp.QuoteMeta(p[i+1 : i+1+size]))
-			i += 1 + size
+			literal.WriteByte(p[i+1])
+			i += 2
 		default:
-			_, size := utf8.DecodeRuneInString(p[i:])
-			b.WriteString(regexp.QuoteMeta(p[i : i+size]))
-			i += size
+			literal.WriteByte(c)
+			i++
 		}
 	}
-	return b.String(), true
+	if literal.Len() > 0 {
+		elements = append(elements, element{kind: isLiteral, literal: literal.String()})
+	}
+	return elements, true
 }
 
-// bracket translates [abc], [a-z], [!a] or [^a], which never match a slash.
-func bracket(p string) (class string, length int, ok bool) {
-	i, negated := 1, false
+// bracket reads [abc], [a-z], [!a] or [^a].
+func bracket(p string) (set *class, length int, ok bool) {
+	set = &class{}
+	i := 1
 	if i < len(p) && (p[i] == '!' || p[i] == '^') {
-		negated, i = true, i+1
+		set.negated = true
+		i++
 	}
-	start := i
-	var b strings.Builder
-	for ; i < len(p) && (p[i] != ']' || i == start); i++ {
-		switch c := p[i]; {
-		case c == '\\' && i+1 < len(p):
+	one := func() rune {
+		if p[i] == '\\' && i+1 < len(p) {
 			i++
-			b.WriteString(regexp.QuoteMeta(p[i : i+1]))
-		case c == '[' || c == ']' || c == '^' || c == '&' || c == '~':
-			b.WriteString(`\` + string(c))
-		default:
-			b.WriteByte(c)
 		}
+		r, size := utf8.DecodeRuneInString(p[i:])
+		i += size
+		return r
 	}
-	if i >= len(p) {
-		return "", 0, false
+	for start := i; i < len(p) && (p[i] != ']' || i == start); {
+		first := one()
+		last := first
+		if i+1 < len(p) && p[i] == '-' && p[i+1] != ']' {
+			i++
+			last = one()
+		}
+		if last < first {
+			return nil, 0, false
+		}
+		set.ranges = append(set.ranges, [2]rune{first, last})
 	}
-	if negated {
-		return `[^/` + b.String() + `]`, i + 1, true
-	}
-	return `[` + b.String() + `]`, i + 1, true
+	return set, i + 1, i < len(p)
 }

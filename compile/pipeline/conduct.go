@@ -2,10 +2,10 @@ package pipeline
 
 import (
 	"math"
-	"regexp"
 	"strconv"
 	"strings"
 
+	"github.com/cic-ci/cic/compile/match"
 	"github.com/cic-ci/cic/compile/syntax"
 )
 
@@ -218,7 +218,7 @@ func (d *decoder) coverage(n *syntax.Node) string {
 
 // pattern checks a regular expression.
 func (d *decoder) pattern(n *syntax.Node, what, pattern string) {
-	if _, err := regexp.Compile(pattern); err != nil {
+	if err := match.Check(pattern); err != nil {
 		reason := strings.TrimPrefix(err.Error(), "error parsing regexp: ")
 		d.fail(CodePattern, n, "invalid regular expression in %q: %s", what, reason)
 	}

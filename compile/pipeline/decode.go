@@ -6,6 +6,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/cic-ci/cic/compile/match"
 	"github.com/cic-ci/cic/compile/syntax"
 )
 
@@ -14,7 +15,7 @@ import (
 // and needed jobs exist is left to the caller. The pipeline is incomplete if
 // the list holds an error.
 func Decode(root *syntax.Node) (*Pipeline, syntax.ErrorList) {
-	d := &decoder{seen: make(map[reported]bool), idle: make(map[string]bool)}
+	d := &decoder{seen: make(map[reported]bool), idle: make(map[string]bool), matcher: match.New(match.Texts)}
 	if root == nil || root.Kind != syntax.Mapping {
 		if root == nil {
 			root = &syntax.Node{}
@@ -45,6 +46,8 @@ type decoder struct {
 	defaults Job
 	// idle are the keywords without effect that were remarked upon.
 	idle map[string]bool
+	// matcher matches the defaults of inputs.
+	matcher *match.Matcher
 }
 
 // reported identifies a diagnostic that was made.

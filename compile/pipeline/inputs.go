@@ -138,7 +138,12 @@ func (d *decoder) inputPattern(value, key *syntax.Node, what, kind, pattern stri
 		d.fail(CodeConflict, key, "%q is for inputs of type string", path(what, "regex"))
 		return
 	}
-	if re, err := regexp.Compile(pattern); err == nil && !re.MatchString(value.Value) {
+	matches, err := d.matcher.Match(pattern, value.Value)
+	switch {
+	case err != nil: // which is reported
+	case d.matcher.Report():
+		d.fail(CodePattern, value, "the patterns of all inputs together take too much work: it stops here")
+	case !matches && !d.matcher.Spent():
 		d.fail(CodeValue, value, "%q is %q, which does not match %s", path(what, "default"), value.Value, pattern)
 	}
 }

@@ -51,4 +51,6 @@ const (
 	CodeIncludeNothing = "CIC2023"
 	// CodeIncludeStub (warning): a file from elsewhere that is left out on demand.
 	CodeIncludeStub = "CIC2024"
+	// CodeMatching: the patterns of a pipeline take too much work.
+	CodeMatching = "CIC2317"
 )

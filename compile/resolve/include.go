@@ -331,7 +331,7 @@ func (l *loader) condition(n *syntax.Node) bool {
 		l.fail(CodeIncludeRules, n, "the condition cannot be parsed: %v", err)
 		return false
 	}
-	return e.Eval(l.lookup)
+	return l.holds(e, n, l.lookup)
 }
 
 func (l *loader) exists(n *syntax.Node) bool {

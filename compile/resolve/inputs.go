@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/cic-ci/cic/compile/expr"
+	"github.com/cic-ci/cic/compile/match"
 	"github.com/cic-ci/cic/compile/syntax"
 )
 
@@ -26,7 +27,7 @@ type input struct {
 	name  *syntax.Node
 	kind  string
 	value *syntax.Node // the default; nil if it must be given
-	regex *regexp.Regexp
+	regex *syntax.Node
 	// options are the values that are allowed, nil for all.
 	options []*syntax.Node
 	rules   []inputRule
@@ -37,6 +38,7 @@ type input struct {
 // inputRule gives the options and the default where its condition holds.
 type inputRule struct {
 	condition *expr.Expr // nil: always
+	at        *syntax.Node
 	options   []*syntax.Node
 	value     *syntax.Node
 }
@@ -149,7 +151,7 @@ func (l *loader) declaration(name, n *syntax.Node) *input {
 	return in
 }
 
-func (l *loader) inputRegex(in *input, n *syntax.Node) *regexp.Regexp {
+func (l *loader) inputRegex(in *input, n *syntax.Node) *syntax.Node {
 	if in.kind != "string" {
 		l.fail(CodeSpec, n, "only an input of type string has a regex")
 		return nil
@@ -158,12 +160,11 @@ func (l *loader) inputRegex(in *input, n *syntax.Node) *regexp.Regexp {
 		l.fail(CodeSpec, n, "the regex of an input is a text, not %s", n.Kind.WithArticle())
 		return nil
 	}
-	re, err := regexp.Compile(n.Value)
-	if err != nil {
+	if err := match.Check(n.Value); err != nil {
 		l.fail(CodeSpec, n, "the regex of an input must be a regular expression: %v", err)
 		return nil
 	}
-	return re
+	return n
 }
 
 func (l *loader) options(in *input, n *syntax.Node) []*syntax.Node {
@@ -195,7 +196,7 @@ func (l *loader) inputRules(in *input, n *syntax.Node) (rules []inputRule) {
 		for _, p := range item.Pairs {
 			switch p.Key.Value {
 			case "if":
-				rule.condition = l.inputCondition(p.Value)
+				rule.condition, rule.at = l.inputCondition(p.Value), p.Value
 			case "options":
 				rule.options = l.options(in, p.Value)
 			case "default":
@@ -241,8 +242,13 @@ func (l *loader) allowed(in *input, n *syntax.Node, options []*syntax.Node) {
 		}
 		l.fail(CodeInputValue, n, "input %q cannot be %q, which is not in its list of options: %s", in.name.Value, inputText(n), strings.Join(list, ", "))
 	}
-	if in.regex != nil && !in.regex.MatchString(n.Value) {
-		l.fail(CodeInputValue, n, "input %q cannot be %q, which does not match %s", in.name.Value, n.Value, in.regex)
+	if in.regex == nil {
+		return
+	}
+	matches, err := l.o.Matcher.Match(in.regex.Value, n.Value)
+	l.checkMatcher(in.regex)
+	if err != nil || !matches {
+		l.fail(CodeInputValue, n, "input %q cannot be %q, which does not match %s", in.name.Value, n.Value, in.regex.Value)
 	}
 }
 
@@ -316,14 +322,15 @@ func (l *loader) fromText(in *input, text *syntax.Node) *syntax.Node {
 func (l *loader) complete(in *input, values map[string]*syntax.Node, at place) {
 	name := in.name.Value
 	options := in.options
+	lookup := func(other string) (string, bool) {
+		v, ok := values[strings.TrimPrefix(other, "inputs.")]
+		if !ok || v.Kind == syntax.Null {
+			return "", false
+		}
+		return inputText(v), true
+	}
 	for _, rule := range in.rules {
-		if rule.condition != nil && !rule.condition.Eval(func(other string) (string, bool) {
-			v, ok := values[strings.TrimPrefix(other, "inputs.")]
-			if !ok || v.Kind == syntax.Null {
-				return "", false
-			}
-			return inputText(v), true
-		}) {
+		if rule.condition != nil && !l.holds(rule.condition, rule.at, lookup) {
 			continue
 		}
 		options = rule.options

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/cic-ci/cic/compile/expr"
+	"github.com/cic-ci/cic/compile/match"
 	"github.com/cic-ci/cic/compile/syntax"
 )
 
@@ -25,6 +27,8 @@ type Options struct {
 	// They are needed where such a rule is.
 	Exists  func(patterns []string) (bool, error)
 	Changed func(patterns []string, compareTo string) (bool, error)
+	// Matcher matches the patterns of rules and inputs; nil: one of its own.
+	Matcher *match.Matcher
 	// Inputs are those of the pipeline file itself, as texts.
 	Inputs map[string]string
 	// Vendored returns the copy of a file that is not in the project, under the name
@@ -86,6 +90,34 @@ type place struct {
 	origin Location // empty: this project
 	// source is the name that positions in the file have.
 	source string
+}
+
+// The texts of a diagnostic of [CodeMatching].
+const (
+	MatchingFault = "matching the regular expressions of this pipeline takes too much work: it stops here"
+	MatchingHelp  = "match shorter texts, or with fewer or simpler patterns"
+)
+
+func newLoader(o Options) *loader {
+	if o.Matcher == nil {
+		o.Matcher = match.New(match.Texts)
+	}
+	return &loader{o: o, sources: map[string][]byte{}}
+}
+
+// holds evaluates the condition of a rule at n.
+func (l *loader) holds(e *expr.Expr, n *syntax.Node, lookup expr.Lookup) bool {
+	holds := e.Eval(lookup, l.o.Matcher)
+	l.checkMatcher(n)
+	return holds
+}
+
+// checkMatcher reports, once, that all patterns together take too much work; n is
+// where that shows.
+func (l *loader) checkMatcher(n *syntax.Node) {
+	if l.o.Matcher.Report() {
+		l.fail(CodeMatching, n, "%s", MatchingFault).Help = MatchingHelp
+	}
 }
 
 func (l *loader) lookup(name string) (string, bool) {

@@ -25,7 +25,7 @@ type Result struct {
 
 // Resolve reads a pipeline file and resolves it.
 func Resolve(name string, data []byte, o Options) (*Result, syntax.ErrorList) {
-	l := &loader{o: o, sources: map[string][]byte{}}
+	l := newLoader(o)
 	top := place{file: name, source: name, pos: syntax.Pos{File: name, Line: 1, Col: 1}, length: 1,
 		inputs: commandInputs(o.Inputs), texts: true, help: "pass it with --input NAME=VALUE"}
 	l.path = []place{top}
@@ -36,7 +36,7 @@ func Resolve(name string, data []byte, o Options) (*Result, syntax.ErrorList) {
 // trigger:include, which are merged as those of include are (specification, section
 // 28). Without any of them, which only Options.Stub allows, the root is nil.
 func Child(entries *syntax.Node, o Options) (*Result, syntax.ErrorList) {
-	l := &loader{o: o, sources: map[string][]byte{}}
+	l := newLoader(o)
 	l.path = []place{{pos: entries.Pos}}
 	return l.resolve(l.include(entries))
 }
