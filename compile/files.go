@@ -26,6 +26,7 @@ type files struct {
 	changes     map[string]changedFiles
 	answers     map[string]answer
 	globs       map[string]glob.Pattern
+	globsLength int
 	// matcher bounds the work. Once its budget is spent, every clause is taken to hold.
 	matcher *match.Matcher
 }
@@ -103,8 +104,14 @@ func (f *files) bounded(a answer) answer {
 	return a
 }
 
-// maxGlobs bounds the patterns that are kept.
-const maxGlobs = 4096
+// The cost of compiling a glob, in units: for each byte of it, and for any.
+const (
+	costOfGlobByte = 4
+	costOfGlob     = 64
+)
+
+// maxGlobs bounds the patterns that are kept, by their length in bytes.
+const maxGlobs = 256 << 10
 
 // match says whether a pattern matches a path. As on GitLab, so many of them that
 // they are not compared count as a match (specification, section 0).
@@ -114,16 +121,9 @@ func (f *files) match(patterns, paths []string) (answer, error) {
 	}
 	a := answer{}
 	for _, text := range patterns {
-		p, ok := f.globs[text]
-		if !ok {
-			var err error
-			if p, err = glob.Compile(text); err != nil {
-				return answer{}, err
-			}
-			if f.globs == nil || len(f.globs) == maxGlobs {
-				f.globs = map[string]glob.Pattern{}
-			}
-			f.globs[text] = p
+		p, err := f.glob(text)
+		if err != nil {
+			return answer{}, err
 		}
 		for i := 0; i < len(paths) && !a.holds; i++ {
 			matches, steps := p.Match(paths[i])
@@ -134,6 +134,23 @@ func (f *files) match(patterns, paths []string) (answer, error) {
 		}
 	}
 	return a, nil
+}
+
+// glob compiles a pattern, unless that was done before.
+func (f *files) glob(text string) (glob.Pattern, error) {
+	if p, ok := f.globs[text]; ok || f.matcher.Spent() {
+		return p, nil
+	}
+	p, err := glob.Compile(text)
+	f.matcher.Spend(costOfGlob + costOfGlobByte*p.Length)
+	if err != nil {
+		return p, err
+	}
+	if f.globsLength += p.Length; f.globs == nil || f.globsLength > maxGlobs {
+		f.globs, f.globsLength = map[string]glob.Pattern{}, p.Length
+	}
+	f.globs[text] = p
+	return p, nil
 }
 
 // directoriesOf returns those that hold files.

@@ -193,6 +193,14 @@ var tooLong = map[string]func() string{
 		}
 		return text
 	},
+	"CIC2317": func() string {
+		return "build: {image: alpine, script: make, variables: {A: " + strings.Repeat("a", 2500) +
+			"}, rules: [{if: '$A =~ /" + strings.Repeat("a{1000}", 31) + "/'}, {when: on_success}]}\n"
+	},
+	"CIC2318": func() string {
+		return "build: {image: alpine, script: make, parallel: 200, rules: [{exists: [" +
+			chain(49, "'"+strings.Repeat("{a,b}", 9)+"-$CI_JOB_NAME-%[1]d-"+strings.Repeat("x", 50)+"', ", "") + "x]}, {when: on_success}]}\n"
+	},
 	"CIC3015": func() string {
 		text, names := "", ""
 		for i := range 51 {

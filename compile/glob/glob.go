@@ -25,20 +25,26 @@ type Pattern struct {
 	// directory, and most paths are not in it.
 	prefix       string
 	alternatives [][]element
+	// Length is that of all alternatives together in bytes, which compiling took.
+	Length int
 }
+
+// anyOne is the class of ?.
+var anyOne = &class{negated: true}
 
 // Compile compiles a pattern. What is no valid pattern matches nothing. An error says
 // that it is too large.
 func Compile(pattern string) (Pattern, error) {
 	expanded, err := expandBraces(pattern)
 	if err != nil {
-		return Pattern{}, err
+		return Pattern{Length: maxLength}, err
 	}
 	p := Pattern{prefix: pattern}
 	if special := strings.IndexAny(pattern, `*?[{\`); special >= 0 {
 		p.prefix = pattern[:special]
 	}
 	for _, text := range expanded {
+		p.Length += len(text)
 		if elements, ok := translate(text); ok {
 			p.alternatives = append(p.alternatives, elements)
 		}
@@ -144,7 +150,7 @@ func translate(p string) (elements []element, ok bool) {
 			add(element{kind: isAny})
 		case c == '?':
 			i++
-			add(element{kind: isOne, class: &class{negated: true}})
+			add(element{kind: isOne, class: anyOne})
 		case c == '[':
 			set, length, ok := bracket(p[i:])
 			if !ok {

@@ -152,18 +152,27 @@ func measure(source string) (int, error) {
 
 // steps counts more than [MaxSize] no further, so that no sum overflows.
 func steps(re *syntax.Regexp) int {
-	n := 1
+	n := 0
+	for _, sub := range re.Sub {
+		n = min(n+steps(sub), MaxSize+1)
+	}
 	switch re.Op {
 	case syntax.OpLiteral:
 		n = len(re.Rune)
 	case syntax.OpCharClass:
-		n += len(re.Rune) / 16
-	}
-	for _, sub := range re.Sub {
-		n = min(n+1+steps(sub), MaxSize+1)
-	}
-	if re.Op == syntax.OpRepeat {
+		n = 1 + len(re.Rune)/16
+	case syntax.OpConcat:
+	case syntax.OpAlternate:
+		n += len(re.Sub)
+	case syntax.OpCapture:
+		n += 2
+	case syntax.OpRepeat:
+		if re.Min < re.Max { // what is optional is a step more
+			n++
+		}
 		n *= max(re.Max, re.Min+1)
+	default:
+		n++
 	}
 	return min(n, MaxSize+1)
 }
