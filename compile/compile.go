@@ -104,7 +104,7 @@ func build(o Options, sources map[string][]byte) (*Result, syntax.ErrorList) {
 	env := pass(&found, func() (*environment, syntax.ErrorList) { return newEnvironment(o) })
 	root := pass(&found, func() (*syntax.Node, syntax.ErrorList) { return resolveFiles(env, sources) })
 	pass(&found, func() (struct{}, syntax.ErrorList) { return warnCredentials(root, env.sources) })
-	pipe := pass(&found, func() (*pipeline.Pipeline, syntax.ErrorList) { return pipeline.Decode(root) })
+	pipe := pass(&found, func() (*pipeline.Pipeline, syntax.ErrorList) { return decode(root, env) })
 	chosen := pass(&found, func() (*selection, syntax.ErrorList) { return selectJobs(pipe, env) })
 	pass(&found, func() (struct{}, syntax.ErrorList) { return skipUnsupported(pipe, chosen, env) })
 	edges := pass(&found, func() (*graph, syntax.ErrorList) { return newGraph(pipe, chosen) })

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/cic-ci/cic/compile/match"
+	"github.com/cic-ci/cic/compile/resolve"
 	"github.com/cic-ci/cic/compile/syntax"
 	"github.com/cic-ci/cic/plan"
 	"github.com/cic-ci/cic/plan/credential"
@@ -41,6 +42,10 @@ type environment struct {
 	// sources finds places in the files that were read.
 	sources *sources
 	files   *files
+	// stubs are the places of includes whose files are left out, leftOut the jobs that
+	// are because of these.
+	stubs   []syntax.Pos
+	leftOut []resolve.LeftOut
 }
 
 func newEnvironment(o Options) (*environment, syntax.ErrorList) {

@@ -77,6 +77,9 @@ func lower(p *pipeline.Pipeline, sel *selection, g *graph, env *environment) (*l
 			Name: j.Name, Stage: j.Stage.Value, Reason: d.reason, Rules: l.rules(out.plan, d.tried),
 		})
 	}
+	for _, j := range env.leftOut {
+		out.plan.Excluded = append(out.plan.Excluded, plan.Excluded{Name: j.Name, Stage: j.Stage, Reason: env.leftOutReason()})
+	}
 	return out, l.diags.list
 }
 

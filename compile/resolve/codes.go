@@ -51,6 +51,8 @@ const (
 	CodeIncludeNothing = "CIC2023"
 	// CodeIncludeStub (warning): a file from elsewhere that is left out on demand.
 	CodeIncludeStub = "CIC2024"
+	// CodeStubbed (warning): something is missing that a file which is left out may hold.
+	CodeStubbed = "CIC2025"
 	// CodeMatching: the patterns of a pipeline take too much work.
 	CodeMatching = "CIC2317"
 )

@@ -32,6 +32,7 @@ type extender struct {
 	errs    *syntax.ErrorList
 	*merger
 	large bool // reported
+	stubs stubs
 	// path are the entries being resolved, each a base of the one before.
 	path []*entry
 }
@@ -93,6 +94,9 @@ func (x *extender) resolve(e *entry) {
 	var result *syntax.Node
 	for _, name := range e.bases {
 		base := x.base(e, name)
+		if base == nil && len(x.stubs) > 0 && x.entries[name.Value] == nil && x.merged <= MaxMerged {
+			continue // which is a warning
+		}
 		if base == nil {
 			ok = false
 			continue
@@ -170,6 +174,10 @@ func (x *extender) unknown(e *entry, name *syntax.Node) {
 		fmt.Sprintf("%q extends %q, which does not exist", e.key.Value, name.Value))
 	err.Label = "no such job"
 	err.Job = e.key.Value
+	if len(x.stubs) > 0 {
+		x.stubs.excuse(err)
+		return
+	}
 	if slices.Contains(notJobs, name.Value) {
 		err.Label = "a keyword, not a job"
 		return

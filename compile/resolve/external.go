@@ -86,6 +86,7 @@ func (l *loader) copyOf(loc Location, at place) (name string, data []byte, ok bo
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && l.o.Stub:
+		l.stubs = append(l.stubs, at.pos)
 		l.warnAt(CodeIncludeStub, at.pos, at.length, "%s is left out: there is no copy of it in the project", loc)
 	case errors.Is(err, fs.ErrNotExist):
 		l.failAt(CodeIncludeVendor, at.pos, at.length, "%s is not in the project, and there is no copy of it", loc).Help =

@@ -363,8 +363,8 @@ include:
 		t.Error(errs)
 	}
 	o.Stub = true
-	root, errs = resolveFiles(t, "-- main.yml --\ninclude: {template: Auto.gitlab-ci.yml}\na: {x: 1}\n", o)
-	if text(root) != "{a: {x: 1}}" || len(errs) != 1 || !strings.Contains(errs[0], "CIC2024 template Auto.gitlab-ci.yml is left out") {
+	root, errs = resolveFiles(t, "-- main.yml --\ninclude: {template: Auto.gitlab-ci.yml}\na: {script: x}\n", o)
+	if text(root) != "{a: {script: x}}" || len(errs) != 1 || !strings.Contains(errs[0], "CIC2024 template Auto.gitlab-ci.yml is left out") {
 		t.Error(text(root), errs)
 	}
 }

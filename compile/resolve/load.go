@@ -68,6 +68,7 @@ type loader struct {
 	o      Options
 	errs   syntax.ErrorList
 	merger merger
+	stubs  stubs
 	// sources are the texts of all files that were read, by name.
 	sources map[string][]byte
 	// path are the files being loaded, each included by the one before.

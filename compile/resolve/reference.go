@@ -20,7 +20,8 @@ type referencer struct {
 	errs *syntax.ErrorList
 	done map[*syntax.Node]*resolution
 	// path are the references being resolved, each found in the value of the one before.
-	path []*syntax.Node
+	path  []*syntax.Node
+	stubs stubs
 }
 
 // resolution is what a node has become.
@@ -34,8 +35,8 @@ type resolution struct {
 
 // references returns the tree without references (specification, section 6.2).
 // They see the tree as it is after extends.
-func references(root *syntax.Node, errs *syntax.ErrorList) *syntax.Node {
-	r := &referencer{root: root, errs: errs, done: map[*syntax.Node]*resolution{}}
+func references(root *syntax.Node, errs *syntax.ErrorList, s stubs) *syntax.Node {
+	r := &referencer{root: root, errs: errs, done: map[*syntax.Node]*resolution{}, stubs: s}
 	pairs := slices.Clone(root.Pairs)
 	size := 0
 	for i, p := range pairs {
@@ -109,9 +110,24 @@ func (r *referencer) sequence(n *syntax.Node) *resolution {
 		}
 	}
 	if items != nil && res.node != nil {
-		res.node = &syntax.Node{Kind: syntax.Sequence, Pos: n.Pos, Items: items}
+		res.node = &syntax.Node{Kind: syntax.Sequence, Pos: n.Pos, Items: r.withoutStubbed(n.Items, items)}
 	}
 	return res
+}
+
+// withoutStubbed are the items of a list less those that refer to a file which is left
+// out. from are the same before references were followed.
+func (r *referencer) withoutStubbed(from, items []*syntax.Node) []*syntax.Node {
+	if len(r.stubs) == 0 {
+		return items
+	}
+	var left []*syntax.Node
+	for i, item := range items {
+		if from[i].Kind != syntax.Reference || item.Kind != syntax.Null {
+			left = append(left, item)
+		}
+	}
+	return left
 }
 
 // add counts a part of the value.
@@ -132,6 +148,10 @@ func (r *referencer) reference(n *syntax.Node) *resolution {
 		return none
 	}
 	target := r.find(n)
+	if target == nil && len(r.stubs) > 0 {
+		// As if the value were empty; the list or the keyword around it goes without.
+		return &resolution{node: &syntax.Node{Kind: syntax.Null, Pos: n.Pos}, size: 1}
+	}
 	if target == nil {
 		return none
 	}
@@ -186,6 +206,7 @@ func child(n, key *syntax.Node) *syntax.Node {
 func (r *referencer) missing(n *syntax.Node, i int, at *syntax.Node) {
 	item := n.Items[i]
 	e := r.errs.Add(CodeReference, item.Pos, len([]rune(item.Raw)), fmt.Sprintf("%s: ", referenceText(n)))
+	defer r.stubs.excuse(e)
 	switch {
 	case i == 0:
 		e.Msg += fmt.Sprintf("%q does not exist", item.Value)

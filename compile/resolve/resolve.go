@@ -21,6 +21,10 @@ type Result struct {
 	// Sources are the texts of all files that were read, by the name that positions
 	// give them.
 	Sources map[string][]byte
+	// Stubs are the places of the includes whose files are left out, and LeftOut the
+	// jobs that are for that reason.
+	Stubs   []syntax.Pos
+	LeftOut []LeftOut
 }
 
 // Resolve reads a pipeline file and resolves it.
@@ -50,9 +54,13 @@ func (l *loader) resolve(root *syntax.Node) (*Result, syntax.ErrorList) {
 		return r, l.errs
 	}
 	x := newExtender(root, &l.errs, &l.merger)
+	x.stubs, r.Stubs = l.stubs, l.stubs
 	r.Root = x.extendAll()
 	if !l.errs.HasErrors() {
-		r.Root = references(r.Root, &l.errs)
+		r.Root = references(r.Root, &l.errs, l.stubs)
+	}
+	if !l.errs.HasErrors() {
+		r.Root, r.LeftOut = l.stubs.leaveOut(r.Root, &l.errs)
 	}
 	return r, l.errs
 }
