@@ -1,8 +1,9 @@
 // Package syntax turns YAML bytes into a tree of [Node] with positions, and
 // holds the one diagnostic type of the compiler, [Error].
 //
-// It reads YAML as libyaml and Psych do, the parser and the loader of GitLab: a
-// scanner makes tokens (scan.go), a parser nodes (parse.go). Nothing behind it
+// It reads YAML as libyaml and Psych do, the parser and the loader of GitLab: the
+// YAML library reads what stands on a line (lex.go), a scanner makes tokens of the
+// file of it (scan.go), a parser nodes (parse.go). Nothing behind it
 // knows of YAML 1.1 scalars, duplicate keys, merge keys or limits. Read node.go,
 // then error.go, then parse.go.
 package syntax

@@ -5,10 +5,10 @@ import "strings"
 // plain reads a scalar without quotes, which goes on for as many lines as are
 // indented deeper than what is around it, or until a comment (YAML 1.1, section
 // 9.1.3).
-func (s *scanner) plain() {
+func (s *scanner) plain(l lexeme) {
 	s.mayBeKey()
 	t := s.here(tokenPlain, "")
-	text, e := s.plainPart()
+	text, e := s.plainPart(l)
 	var more []string
 	s.keyAllowed = false
 	for e == nil && s.peek(0) == '\n' {
@@ -20,7 +20,7 @@ func (s *scanner) plain() {
 			break
 		}
 		var part string
-		if part, e = s.plainPart(); part == "" {
+		if part, e = s.plainPart(s.lexText()); part == "" {
 			break
 		}
 		t.endLine = s.n + 1
@@ -34,22 +34,27 @@ func (s *scanner) plain() {
 	}
 }
 
-// plainPart reads what is on the current line, and goes to the token, the comment
-// or the line's end behind it.
-func (s *scanner) plainPart() (part string, e *Error) {
-	start := s.at
-	for ; s.peek(0) != '\n'; s.at++ {
-		c := s.peek(0)
-		if c == ':' && s.blankAt(1) || c == '#' && s.at > start && s.blankAt(-1) || s.flow > 0 && strings.IndexByte(",[]{}", c) >= 0 {
-			break
-		}
-		if c == ':' && s.flow > 0 && strings.IndexByte(",[]{}", s.peek(1)) >= 0 {
-			e = s.fail(CodeSyntax, "a colon in brackets needs a space behind it")
-			e.Help = "put the text in quotes if the colon belongs to it"
-			break
+// plainPart reads what is on the current line, from l on, and goes to the token, the
+// comment or the line's end behind it.
+func (s *scanner) plainPart(l lexeme) (part string, e *Error) {
+	start, end := s.at, l.end
+	for l.more > 0 {
+		s.at = l.more
+		if l = s.lexText(); l.end > s.at {
+			end = l.end
 		}
 	}
-	return strings.TrimRight(s.line[start:s.at], " \t"), e
+	s.at = end
+	if s.flow > 0 && end > start && s.line[end-1] == ':' && strings.IndexByte(",[]{}", s.peek(0)) >= 0 {
+		end--
+		s.at = end
+		e = s.fail(CodeSyntax, "a colon in brackets needs a space behind it")
+		e.Help = "put the text in quotes if the colon belongs to it"
+	}
+	for s.peek(0) == ' ' || s.peek(0) == '\t' {
+		s.at++
+	}
+	return strings.TrimRight(s.line[start:end], " \t"), e
 }
 
 // plainBreaks goes from the end of a line to the next character that is no white

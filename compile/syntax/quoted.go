@@ -1,119 +1,111 @@
 package syntax
 
 import (
+	"regexp"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 )
 
-// quoted reads a scalar in quotes (YAML 1.1, sections 9.1.1 and 9.1.2).
+// quoted reads a scalar in quotes, line by line (YAML 1.1, sections 9.1.1 and 9.1.2).
 func (s *scanner) quoted(quote byte) {
 	s.mayBeKey()
 	t := s.here(tokenQuoted, "")
 	s.at++
 	var text strings.Builder
-	var e *Error
-	for done := false; e == nil && !done; {
-		switch c := s.peek(0); {
-		case c == '\'' && quote == c && s.peek(1) == c:
-			text.WriteByte(c)
-			s.at += 2
-		case c == quote:
-			s.at++
-			done = true
-		case c == '\n':
-			var breaks int
-			if breaks, e = s.quotedBreaks(&t); e == nil {
-				text.WriteString(fold(breaks))
-			}
-		case c == '\\' && quote == '"':
-			e = s.escape(&t, &text)
-		default:
-			s.run(quote, &text)
+	for {
+		part, e := s.quotedPart(quote)
+		text.WriteString(unquote(quote, part))
+		if e == nil && s.peek(0) == quote {
+			break
+		}
+		if e == nil && s.atBreak(quote) {
+			e = s.quotedBreaks(&t, &text)
+		}
+		if e != nil {
+			t.kind, t.problem = tokenInvalid, e
+			s.add(t)
+			s.goTo(s.n + 1)
+			return
 		}
 	}
-	if e != nil {
-		t.kind, t.problem = tokenInvalid, e
-		s.add(t)
-		s.goTo(s.n + 1)
-		return
-	}
+	s.at++
 	t.text, t.endLine = text.String(), s.n+1
 	s.keyAllowed = false
 	s.add(t)
 }
 
-// run copies the characters up to the next one that means something, without the
-// white space before a line's end.
-func (s *scanner) run(quote byte, text *strings.Builder) {
-	rest := s.line[s.at:]
-	end := strings.IndexByte(rest, quote)
-	if end < 0 {
-		end = len(rest)
-	}
-	if quote == '"' {
-		if i := strings.IndexByte(rest[:end], '\\'); i >= 0 {
-			end = i
+// mostQuoted is the number of bytes within quotes from which on they are read in
+// several parts.
+const mostQuoted = 4096
+
+// escape is an escape sequence in double quotes (YAML 1.1, section 5.6). The library
+// takes anything for the digits of a code point, and halves of a pair for one.
+var escape = func() *regexp.Regexp {
+	unit := `(?:[0-9a-ce-fA-CE-F][0-9a-fA-F]|[dD][0-7])[0-9a-fA-F]{2}`
+	return regexp.MustCompile(`^\\(?:[0abt\tnvfre "/\\N_LP]|x[0-9a-fA-F]{2}|u` + unit +
+		`|U000(?:0` + unit + `|[1-9a-fA-F][0-9a-fA-F]{4})|U0010[0-9a-fA-F]{4})`)
+}()
+
+// quotedPart goes to the quote, the line break or the escaped line break behind the
+// current place, or not as far if that is far. It returns the text before it as
+// written, without the white space before a line break.
+func (s *scanner) quotedPart(quote byte) (part string, e *Error) {
+	start, end := s.at, s.at // end is behind the last character that is no white space
+	for {
+		c, n := s.peek(0), 1
+		switch {
+		case c == '\n':
+			return s.line[start:end], nil
+		case c == '\'' && quote == c && s.peek(1) == c:
+			n = 2
+		case c == quote, s.atBreak(quote), end == s.at && end-start >= mostQuoted:
+			return s.line[start:s.at], nil
+		case c == '\\' && quote == '"':
+			if n = len(escape.FindString(s.line[s.at:])); n == 0 {
+				return "", s.escapeError()
+			}
+		}
+		s.at += n
+		if c != ' ' && c != '\t' {
+			end = s.at
 		}
 	}
-	s.at += end
-	if s.at == len(s.line) {
-		text.WriteString(strings.TrimRight(rest, " \t"))
-		return
-	}
-	text.WriteString(rest[:end])
 }
 
-// quotedBreaks goes from the end of a line to the next character of t that is no
-// white space, and returns the number of line breaks before it.
-func (s *scanner) quotedBreaks(t *tok) (breaks int, e *Error) {
+// atBreak reports whether a line break is at the current place, which may be escaped.
+func (s *scanner) atBreak(quote byte) bool {
+	return s.peek(0) == '\n' || quote == '"' && s.peek(0) == '\\' && s.peek(1) == '\n'
+}
+
+// quotedBreaks goes from the line break at the current place, which may be escaped,
+// to the next character of t that is no white space, and adds what is in between.
+func (s *scanner) quotedBreaks(t *tok, text *strings.Builder) *Error {
+	escaped := s.peek(0) == '\\'
+	if escaped {
+		s.at++
+	}
+	breaks := 0
 	for s.peek(0) == '\n' {
 		s.goTo(s.n + 1)
 		if s.n >= len(s.src.lines) || s.atMarker() {
-			return 0, &Error{Code: CodeUnclosed, Pos: Pos{s.src.file, t.line, t.col}, Len: 1, Msg: "a quote is not closed"}
+			return &Error{Code: CodeUnclosed, Pos: Pos{s.src.file, t.line, t.col}, Len: 1, Msg: "a quote is not closed"}
 		}
 		breaks++
 		for s.peek(0) == ' ' || s.peek(0) == '\t' {
 			s.at++
 		}
 	}
-	return breaks, nil
+	if escaped {
+		text.WriteString(strings.Repeat("\n", breaks-1))
+	} else {
+		text.WriteString(fold(breaks))
+	}
+	return nil
 }
 
-// escapes are the characters that stand for others behind a backslash in double
-// quotes (YAML 1.1, section 5.6).
-var escapes = map[byte]string{
-	'0': "\x00", 'a': "\a", 'b': "\b", 't': "\t", '\t': "\t", 'n': "\n", 'v': "\v", 'f': "\f", 'r': "\r", 'e': "\x1b",
-	' ': " ", '"': `"`, '/': "/", '\\': `\`, 'N': "\u0085", '_': "\u00a0", 'L': "\u2028", 'P': "\u2029",
-}
-
-// digits is the number of hexadecimal digits behind an escape of a code point.
-var digits = map[byte]int{'x': 2, 'u': 4, 'U': 8}
-
-// escape reads an escape sequence of t.
-func (s *scanner) escape(t *tok, text *strings.Builder) *Error {
-	c := s.peek(1)
-	if c == '\n' {
-		s.at++
-		breaks, e := s.quotedBreaks(t)
-		if e == nil {
-			text.WriteString(strings.Repeat("\n", breaks-1))
-		}
-		return e
-	}
-	if to, ok := escapes[c]; ok {
-		text.WriteString(to)
-		s.at += 2
-		return nil
-	}
-	if n := digits[c]; n > 0 && s.at+2+n <= len(s.line) {
-		code, err := strconv.ParseUint(s.line[s.at+2:s.at+2+n], 16, 32)
-		if err == nil && code <= utf8.MaxRune && utf8.ValidRune(rune(code)) {
-			text.WriteRune(rune(code))
-			s.at += 2 + n
-			return nil
-		}
-	}
+// escapeError is the error of a backslash that begins no escape sequence.
+func (s *scanner) escapeError() *Error {
 	_, size := utf8.DecodeRuneInString(s.line[s.at+1:])
 	e := s.fail(CodeSyntax, "%s is no escape sequence", strconv.Quote(s.line[s.at:s.at+1+size]))
 	e.Len = 2

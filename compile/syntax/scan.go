@@ -12,12 +12,13 @@ type tokenKind uint8
 const (
 	tokenEOF tokenKind = iota // of the document
 	tokenPlain
-	tokenQuoted
-	tokenBlock // a literal or folded block scalar
 	tokenEntry // -
 	tokenKey   // ?
 	tokenColon
 	tokenComma
+	// From here on, the scanner finds the end, or what follows depends on it.
+	tokenQuoted
+	tokenBlock // a literal or folded block scalar
 	tokenListStart
 	tokenListEnd
 	tokenMapStart
@@ -77,6 +78,13 @@ type scanner struct {
 	// line is the current line, n its index, at the byte offset in it.
 	line  string
 	n, at int
+	// ahead are the library's next tokens on the line, shown the number of bytes that
+	// it is shown next, known the tokens of what it was shown before; lexemes and text
+	// are memory for it.
+	ahead, lexemes []lexeme
+	shown          int
+	known          map[string][]lexeme
+	text           []byte
 	// colAt and col cache the number of characters before byte colAt of the line.
 	colAt, col int
 	// indents are the columns, from 0, of the block collections around the current
@@ -127,6 +135,7 @@ func (s *scanner) goTo(n int) {
 		s.line = s.src.lines[n]
 	}
 	s.n, s.at, s.colAt, s.col = n, 0, 0, 0
+	s.ahead, s.shown = nil, mostShown
 }
 
 // column returns the number of characters of the line before the current place.
@@ -250,47 +259,42 @@ func (s *scanner) read() {
 		return
 	}
 	s.inDocument = true
-	c, blank := s.peek(0), s.blankAt(1)
-	switch {
-	case c == '-' && blank && s.flow == 0:
+	switch l := s.lexeme(); l.kind {
+	case tokenEntry:
+		if s.flow > 0 {
+			s.plain(lexeme{end: s.at + 1, more: s.at + 1})
+			return
+		}
 		s.roll(s.column())
-		s.indicator(tokenEntry, true)
-	case c == '?' && blank:
+		s.indicator(l.kind, true)
+	case tokenKey:
 		s.roll(s.column())
-		s.indicator(tokenKey, s.flow == 0)
-	case c == ':' && (blank || s.flow > 0):
+		s.indicator(l.kind, s.flow == 0)
+	case tokenColon:
 		s.colon()
-	case c == '[', c == '{':
+	case tokenComma:
+		s.indicator(l.kind, true)
+	case tokenListStart, tokenMapStart:
 		s.mayBeKey()
-		kind := tokenListStart
-		if c == '{' {
-			kind = tokenMapStart
-		}
 		s.flow++
-		s.indicator(kind, true)
-	case c == ']', c == '}':
-		kind := tokenListEnd
-		if c == '}' {
-			kind = tokenMapEnd
-		}
+		s.indicator(l.kind, true)
+	case tokenListEnd, tokenMapEnd:
 		s.flow = max(s.flow-1, 0)
-		s.indicator(kind, false)
-	case c == ',':
-		s.indicator(tokenComma, true)
-	case c == '&', c == '*':
-		s.name(c)
-	case c == '!':
+		s.indicator(l.kind, false)
+	case tokenAnchor, tokenAlias:
+		s.name(l.kind)
+	case tokenTag:
 		s.tag()
-	case c == '|', c == '>':
+	case tokenBlock:
 		s.block()
-	case c == '"', c == '\'':
-		s.quoted(c)
-	case c == '@', c == '`', c == '%':
-		e := s.fail(CodeSyntax, "text without quotes cannot begin with %q", string(c))
+	case tokenQuoted:
+		s.quoted(s.peek(0))
+	case tokenPlain:
+		s.plain(l)
+	default:
+		e := s.fail(CodeSyntax, "text without quotes cannot begin with %q", s.line[s.at:s.at+1])
 		e.Help = "put the value in quotes"
 		s.invalid(e)
-	default:
-		s.plain()
 	}
 }
 
@@ -341,12 +345,8 @@ func (s *scanner) colon() {
 
 // name reads an anchor or an alias. Of the characters, libyaml allows fewer than
 // YAML does: the name of text such as "&& make" is empty.
-func (s *scanner) name(c byte) {
+func (s *scanner) name(kind tokenKind) {
 	s.mayBeKey()
-	kind := tokenAnchor
-	if c == '*' {
-		kind = tokenAlias
-	}
 	end := s.at + 1
 	for end < len(s.line) && isNameByte(s.line[end]) {
 		end++
