@@ -50,8 +50,8 @@ func (e *VersionError) Error() string {
 // Decode reads a plan as [Encode] writes it, in any layout, and validates it.
 // It refuses what encoding/json lets pass: unknown and duplicate keys, keys in
 // another case, null, numbers that do not fit, data after the plan. The version
-// is looked at first: another major is a [*VersionError]; under a newer minor
-// unknown fields are ignored and returned as warnings. Other errors are a
+// is looked at first: another major is a [*VersionError]; a newer minor is a warning,
+// and so is each unknown field under it, which is ignored. Other errors are a
 // [*DecodeError] or a [ValidationError].
 func Decode(data []byte) (*Plan, []string, error) {
 	var p Plan
@@ -61,6 +61,10 @@ func Decode(data []byte) (*Plan, []string, error) {
 	}
 	if err := p.Validate(); err != nil {
 		return nil, nil, err
+	}
+	if _, minor, _ := parseVersion(p.FormatVersion); minor > formatMinor {
+		newer := fmt.Sprintf("the plan was made by a newer cic: its format is %s, this cic reads %s", p.FormatVersion, FormatVersion)
+		warnings = append([]string{newer}, warnings...)
 	}
 	return &p, warnings, nil
 }

@@ -91,7 +91,8 @@ func TestDecodeNewerMinor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"hints: unknown field of a newer format, ignored", "jobs[2].tpm: unknown field of a newer format, ignored"}
+	want := []string{"the plan was made by a newer cic: its format is 1.7, this cic reads 1.0",
+		"hints: unknown field of a newer format, ignored", "jobs[2].tpm: unknown field of a newer format, ignored"}
 	if !reflect.DeepEqual(warnings, want) {
 		t.Errorf("warnings %q", warnings)
 	}

@@ -154,7 +154,8 @@ func readLimited(file string, limit int) ([]byte, error) {
 
 // Script returns the bytes of a script of the plan. They are read once and the
 // digest is that of the bytes returned, so what is run is what was checked. A
-// script that is missing, changed, or reached through a symbolic link is an
+// script that is missing, changed, reached through a symbolic link, or of lines that
+// no shell reads is an
 // [*IntegrityError].
 func (d *Dir) Script(s Script) ([]byte, error) {
 	name, ok := strings.CutPrefix(s.Path, jobsDir+"/")
@@ -168,16 +169,25 @@ func (d *Dir) Script(s Script) ([]byte, error) {
 		return nil, bad
 	}
 	bad.Got = digest(data)
-	if bad.Got == s.SHA256 {
+	converted := hasCRLF(data)
+	if bad.Got == s.SHA256 && !converted {
 		return data, nil
 	}
 	bad.Reason = "changed since the plan was made"
 	bad.Help = "compile the pipeline again"
-	if digest(bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))) == s.SHA256 {
+	if converted {
 		bad.Reason = "has CRLF line endings"
 		bad.Help = `keep LF in git: add "* -text" to .gitattributes in the plan's directory, or compile the pipeline again`
 	}
 	return nil, bad
+}
+
+// hasCRLF reports whether the lines of a script end in CR LF, which no shell reads: its
+// first line does. Further down a variable's value or a command may hold these two
+// characters, as the pipeline has them.
+func hasCRLF(script []byte) bool {
+	first, _, found := bytes.Cut(script, []byte("\n"))
+	return found && bytes.HasSuffix(first, []byte("\r"))
 }
 
 // ScriptAt is [Dir.Script] for the script that the plan has at path.

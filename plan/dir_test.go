@@ -3,6 +3,7 @@ package plan
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -165,6 +166,29 @@ func same(t *testing.T, want, got map[string]string) {
 	for _, name := range sortedKeys(want) {
 		if want[name] != got[name] {
 			t.Errorf("%s changed", name)
+		}
+	}
+}
+
+// TestCRLF: a script whose lines end in CR LF is refused, be it what the plan says or
+// not; one that holds these characters in its text is as good as any.
+func TestCRLF(t *testing.T) {
+	for _, test := range []struct {
+		name, text, want string
+	}{
+		{"lines", "#!/bin/sh\r\ntrue\r\n", `"jobs/only.sh": has CRLF line endings: the plan has sha256 `},
+		{"a value", "#!/bin/sh\nexport H='a\r\nb'\n", ""},
+	} {
+		p := assemble(t, simple("only", "build"))
+		path := p.Jobs[0].Script.Path
+		p.Jobs[0].Script.SHA256 = digest([]byte(test.text))
+		files := map[string][]byte{path: []byte(test.text)}
+		if err := WriteDir(filepath.Join(t.TempDir(), "plan"), p, files, nil); (err != nil) != (test.want != "") {
+			t.Errorf("%s: written: %v", test.name, err)
+		}
+		_, err := (&Dir{Plan: p, files: files}).Script(p.Jobs[0].Script)
+		if got := fmt.Sprint(err); (err != nil) != (test.want != "") || !strings.Contains(got, test.want) {
+			t.Errorf("%s: read: %v", test.name, err)
 		}
 	}
 }

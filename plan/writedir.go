@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -82,7 +81,7 @@ func contents(p *Plan, scripts map[string][]byte, m *SourceMap) (map[string][]by
 				return nil, fmt.Errorf("script %s has sha256 %s, the plan says %s", quote(s.Path), got, s.SHA256)
 			case len(body) > MaxScriptSize:
 				return nil, fmt.Errorf("script %s is larger than %d MiB", quote(s.Path), MaxScriptSize>>20)
-			case bytes.Contains(body, []byte("\r\n")):
+			case hasCRLF(body):
 				return nil, fmt.Errorf("script %s has CRLF line endings", quote(s.Path))
 			}
 			files[s.Path] = body

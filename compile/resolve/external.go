@@ -163,7 +163,7 @@ func (l *loader) headerFile(name string, n *syntax.Node) (inputs []*input) {
 		}
 		l.path[len(l.path)-1].source = name
 	} else if data, err = l.read(name); err != nil {
-		l.fail(CodeIncludeMissing, n, "the included file %q cannot be read: %v", name, err)
+		l.fail(CodeIncludeMissing, n, "the included file %q cannot be read: %s", name, unread(err))
 		return nil
 	}
 	l.sources[name] = data

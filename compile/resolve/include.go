@@ -122,6 +122,10 @@ func (l *loader) location(kind string, n, entry *syntax.Node) []*syntax.Node {
 // begins with a slash or not, and never to the including file.
 func (l *loader) local(value string, n *syntax.Node, at place) (roots []*syntax.Node) {
 	name := strings.TrimLeft(value, "/")
+	if name == "" {
+		l.fail(CodeIncludePath, n, "include:local names no file")
+		return nil
+	}
 	if !isPipelineFile(name) {
 		l.fail(CodeIncludePath, n, "the included file %q does not end in .yml or .yaml", value)
 		return nil
@@ -199,45 +203,13 @@ func (l *loader) file(name string, at place) []*syntax.Node {
 		}
 		return nil
 	case err != nil:
-		l.failAt(CodeIncludeMissing, at.pos, at.length, "the included file %q cannot be read: %v", name, err)
+		l.failAt(CodeIncludeMissing, at.pos, at.length, "the included file %q cannot be read: %s", name, unread(err))
 		return nil
 	}
 	if root := l.load(name, data, at); root != nil {
 		return []*syntax.Node{root}
 	}
 	return nil
-}
-
-// read returns the content of a regular file of the project.
-func (l *loader) read(name string) ([]byte, error) {
-	if l.o.Project == nil {
-		return nil, errors.New("this pipeline has no project directory")
-	}
-	info, err := fs.Stat(l.o.Project, name)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, errors.New("it is not a regular file")
-	}
-	if info.Size() > syntax.MaxFileSize {
-		return nil, fmt.Errorf("it is larger than %d MB", syntax.MaxFileSize/1_000_000)
-	}
-	return fs.ReadFile(l.o.Project, name)
-}
-
-// siblings are the pipeline files in the directory of name, for a suggestion.
-func (l *loader) siblings(name string) (names []string) {
-	entries, err := fs.ReadDir(l.o.Project, path.Dir(name))
-	if err != nil {
-		return nil
-	}
-	for _, e := range entries {
-		if isPipelineFile(e.Name()) {
-			names = append(names, path.Join(path.Dir(name), e.Name()))
-		}
-	}
-	return names
 }
 
 // glob returns the files that a pattern matches, sorted: * within a directory,

@@ -258,6 +258,10 @@ func TestIncludeDiagnostics(t *testing.T) {
 			`main.yml:1:10 CIC2014 the included file "ci/biuld.yml" does not exist (did you mean "ci/build.yml"?)`}},
 		{"outside", "-- main.yml --\ninclude: ../../etc/passwd.yml\n", []string{
 			`main.yml:1:10 CIC2013 the included file "../../etc/passwd.yml" is outside of the project`}},
+		{"empty name", "-- main.yml --\ninclude: [{local: ''}, /]\n", []string{
+			`main.yml:1:19 CIC2013 include:local names no file`, `main.yml:1:24 CIC2013 include:local names no file`}},
+		{"NUL", "-- main.yml --\ninclude: \"a\\0b.yml\"\n", []string{
+			`main.yml:1:10 CIC2014 the included file "a\x00b.yml" does not exist (paths of local files are relative to the root of the project)`}},
 		{"extension", "-- main.yml --\ninclude: [a.txt, 5]\n", []string{
 			`main.yml:1:11 CIC2013 the included file "a.txt" does not end in .yml or .yaml`,
 			`main.yml:1:18 CIC2002 include takes the path of a file or a mapping, not an integer`}},

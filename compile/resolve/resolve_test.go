@@ -112,7 +112,7 @@ func TestDiagnostics(t *testing.T) {
 		{"reference into a scalar", ".a: {x: y}\nj: {script: !reference [.a, x, z]}", []string{`2:32 CIC2003 !reference [.a, x, z]: "x" is a string, which has no "z"`}},
 		{"reference into a reference", ".a: {x: !reference [.b]}\n.b: {y: z}\nj: {script: !reference [.a, x, y]}", []string{
 			`3:32 CIC2003 !reference [.a, x, y]: "x" is a reference itself, and nothing inside of it can be named`}},
-		{"empty reference", "j: {script: !reference []}", []string{`1:13 CIC1015 !reference needs a list of names, not a list`}},
+		{"empty reference", "j: {script: !reference []}", []string{`1:13 CIC1015 !reference needs a list of names, not an empty list`}},
 		{"reference to no name", "j: {script: !reference [[a]]}", []string{`1:25 CIC2003 !reference takes names, not a list`}},
 		{"reference to itself", "j: {script: !reference [j, script]}", []string{`1:13 CIC2010 !reference [j, script] is part of a circle`}},
 		{"references in a circle", "a: {script: !reference [b, script]}\nb: {script: !reference [a, script]}", []string{

@@ -140,7 +140,11 @@ func (p *parser) applyTag(n *Node, t *tok) *Error {
 	switch {
 	case tag == "!reference":
 		if n.Kind != Sequence || len(n.Items) == 0 {
-			e := p.fail(CodeTag, t, "!reference needs a list of names, not %s", n.Kind.WithArticle())
+			what := n.Kind.WithArticle()
+			if n.Kind == Sequence {
+				what = "an empty list"
+			}
+			e := p.fail(CodeTag, t, "!reference needs a list of names, not %s", what)
 			e.Help = "write it as !reference [job, keyword]"
 			return e
 		}
