@@ -8,11 +8,9 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"sync"
 	"time"
 
 	"github.com/containerd/containerd/v2/pkg/cio"
-	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 )
 
@@ -34,19 +32,35 @@ type output struct {
 	held int
 }
 
-// newOutput makes the FIFO. It is open for reading before anyone writes, so
-// that no writer ever waits for a reader to come.
+// newOutput makes the FIFO, and opens it.
 func newOutput(path string, mode fs.FileMode) (*output, error) {
+	if err := makeFIFO(path, mode); err != nil {
+		return nil, err
+	}
+	o, err := openOutput(path)
+	if err != nil {
+		return nil, errors.Join(err, os.Remove(path))
+	}
+	return o, nil
+}
+
+func makeFIFO(path string, mode fs.FileMode) error {
 	err := unix.Mkfifo(path, uint32(mode.Perm()))
 	if err == nil {
 		err = os.Chmod(path, mode) // whatever the umask
 	}
 	if err != nil {
-		return nil, fmt.Errorf("make FIFO %s: %w", path, err)
+		return fmt.Errorf("make FIFO %s: %w", path, err)
 	}
+	return nil
+}
+
+// openOutput opens a FIFO for reading before anyone writes, so that no writer ever
+// waits for a reader to come.
+func openOutput(path string) (*output, error) {
 	fifo, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, errors.Join(err, os.Remove(path))
+		return nil, err
 	}
 	return &output{path: path, fifo: fifo, held: -1}, nil
 }
@@ -84,7 +98,10 @@ func (o *output) written() (bool, error) {
 }
 
 // Close removes the FIFO.
-func (o *output) Close() error { return errors.Join(o.release(), o.fifo.Close(), os.Remove(o.path)) }
+func (o *output) Close() error { return errors.Join(o.close(), os.Remove(o.path)) }
+
+// close leaves it to the next who opens it.
+func (o *output) close() error { return errors.Join(o.release(), o.fifo.Close()) }
 
 // hold has [output.copy] wait for writers that are still to come, until
 // [output.finish]. The descriptor is none that Go's runtime would wake up for.
@@ -128,38 +145,4 @@ func (o *output) copy(w io.Writer) error {
 // finish gives a copy that goes on until timeout to end by itself.
 func (o *output) finish(timeout time.Duration) error {
 	return errors.Join(o.release(), o.fifo.SetReadDeadline(time.Now().Add(timeout)))
-}
-
-// outputs are copied to one writer.
-type outputs []*output
-
-// copy copies all.
-func (o outputs) copy(w io.Writer) error {
-	one := &oneWriter{w: w}
-	var all errgroup.Group
-	for _, from := range o {
-		all.Go(func() error { return from.copy(one) })
-	}
-	return all.Wait()
-}
-
-// finish gives each copy that goes on until timeout to end by itself.
-func (o outputs) finish(timeout time.Duration) error {
-	var errs []error
-	for _, from := range o {
-		errs = append(errs, from.finish(timeout))
-	}
-	return errors.Join(errs...)
-}
-
-// oneWriter is a writer for several at a time.
-type oneWriter struct {
-	mu sync.Mutex
-	w  io.Writer
-}
-
-func (w *oneWriter) Write(p []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.w.Write(p)
 }

@@ -84,7 +84,10 @@ func TestOutputCopy(t *testing.T) {
 func TestOutputsHeld(t *testing.T) {
 	var from outputs
 	for range 2 {
-		o, err := ownOutput(filepath.Join(t.TempDir(), "fifo"))
+		o, err := newOutput(filepath.Join(t.TempDir(), "fifo"), outputMode)
+		if err == nil {
+			err = o.hold()
+		}
 		if err != nil {
 			t.Fatal(err)
 		}

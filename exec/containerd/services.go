@@ -141,8 +141,10 @@ func (s *sandbox) Start(ctx context.Context, note func(service int, text string)
 
 // start starts the service's program and watches it.
 func (s *service) start(ctx context.Context, note func(text string)) error {
-	exit, err := s.task.Wait(ctx)
+	waiting, stopWaiting := context.WithCancel(ctx)
+	exit, err := s.exited(waiting)
 	if err != nil {
+		stopWaiting()
 		return systemError("", fmt.Errorf("wait for its process: %w", err))
 	}
 	copied := make(chan error, 1)
@@ -151,14 +153,16 @@ func (s *service) start(ctx context.Context, note func(text string)) error {
 	defer cancel()
 	s.ran = true
 	if err := s.startTask(ctx); err != nil {
+		stopWaiting()
 		return errors.Join(s.taskError(err), s.out.finish(0), <-copied)
 	}
 	s.watch.Go(func() {
+		defer stopWaiting()
 		s.status = <-exit
 		err := errors.Join(s.out.finish(drainTimeout), <-copied)
 		close(s.ended)
-		if err == nil {
-			err = s.status.Error()
+		if err == nil && s.status.Error() != nil {
+			err = s.waitError(s.status.Error())
 		}
 		select {
 		case <-s.closing:
@@ -166,7 +170,7 @@ func (s *service) start(ctx context.Context, note func(text string)) error {
 		default:
 		}
 		if err != nil {
-			note(fmt.Sprintf("cannot be watched any more: %v", err))
+			note(fmt.Sprintf("is gone: %v", err))
 			return
 		}
 		note(fmt.Sprintf("ended with exit code %d before the job did", s.status.ExitCode()))
@@ -189,7 +193,7 @@ func (s *service) end() error {
 	if s.task != nil && s.ran {
 		ctx, cancel := context.WithTimeout(context.Background(), killTimeout)
 		defer cancel()
-		if err := s.task.Kill(ctx, unix.SIGKILL); unlessEnded(err) != nil {
+		if err := s.task.Kill(ctx, unix.SIGKILL); unlessEnded(err) != nil && !s.r.shimLost(s.shim) {
 			return errors.Join(err, s.remove())
 		}
 		select {

@@ -45,6 +45,9 @@ type sandbox struct {
 	task client.Task
 	ran  bool
 	out  *output
+	// own: the programs print to a FIFO of their own, which the shim does not wake up
+	// for. Behind an entry point they print where that does.
+	own bool
 	// host is the container's place in segment, nil in the machine's network and
 	// without any. The services' are of the job's segment.
 	host     *network.Host
@@ -82,6 +85,9 @@ func (r *Runtime) Setup(ctx context.Context, spec exec.Spec) (exec.Sandbox, erro
 	}
 	if len(spec.Secrets) > 0 {
 		s.spec.Mounts = append(s.spec.Mounts, s.secretsMount())
+	}
+	if s.own = len(entrypoint(spec.Job, img)) == 0; s.own {
+		s.spec.Mounts = append(s.spec.Mounts, s.outputMount())
 	}
 	if err := connectNetwork(s.spec, spec, r.inHostNetwork(spec)); err != nil {
 		return nil, systemError("", err)
@@ -148,6 +154,9 @@ func (s *sandbox) create(ctx context.Context) error {
 		return systemError("", err)
 	}
 	if err := writeFile(filepath.Join(s.programs(), gitConfigFile), []byte(gitConfig), 0o644); err != nil {
+		return systemError("", err)
+	}
+	if err := s.makeOwnOutput(); err != nil {
 		return systemError("", err)
 	}
 	if err := s.mountSecrets(); err != nil {

@@ -36,9 +36,6 @@ const (
 	// startedFile in programDir is a FIFO, through which the start program tells that
 	// it was reached. A FIFO can be written to on a read-only mount.
 	startedFile = "started"
-	// outputFile in programDir is the FIFO that the job's own program prints to, and in
-	// the job's scratch directory the one that the shim copies all other output to.
-	outputFile = "output"
 	// exitTerminated is the exit code of what SIGTERM ended.
 	exitTerminated = 128 + int(unix.SIGTERM)
 )
@@ -51,8 +48,7 @@ func (s *sandbox) Run(ctx context.Context, p exec.Program, out io.Writer) (exitC
 		return exitTerminated, context.Cause(ctx)
 	}
 	detached := context.WithoutCancel(ctx)
-	entered := len(entrypoint(s.job.Job, s.img)) > 0
-	if err := s.prepare(detached, p, entered); err != nil {
+	if err := s.prepare(detached, p); err != nil {
 		return 0, err
 	}
 	if shell := s.img.shell(p.Shell); shell != s.img.shells[p.Shell] {
@@ -71,15 +67,11 @@ func (s *sandbox) Run(ctx context.Context, p exec.Program, out io.Writer) (exitC
 	if err != nil {
 		return 0, systemError("", fmt.Errorf("wait for the job's process: %w", err))
 	}
-	from := outputs{s.out}
-	if !entered {
-		own, err := ownOutput(filepath.Join(s.programs(), outputFile))
-		if err != nil {
-			return 0, systemError("", err)
-		}
-		defer func() { err = errors.Join(err, own.Close()) }()
-		from = append(from, own)
+	from, closeOwn, err := s.openOutputs()
+	if err != nil {
+		return 0, systemError("", err)
 	}
+	defer func() { err = errors.Join(err, closeOwn()) }()
 	copied := make(chan error, 1)
 	go func() { copied <- from.copy(out) }()
 	start, cancel := context.WithTimeout(detached, createTimeout)
@@ -150,18 +142,6 @@ func (s *sandbox) startTask(ctx context.Context) error {
 	return errgrpc.ToNative(err)
 }
 
-// ownOutput makes the FIFO of the program's own output.
-func ownOutput(path string) (*output, error) {
-	o, err := newOutput(path, 0o622)
-	if err != nil {
-		return nil, err
-	}
-	if err := o.hold(); err != nil {
-		return nil, errors.Join(fmt.Errorf("open FIFO %s: %w", path, err), o.Close())
-	}
-	return o, nil
-}
-
 // requireStarted makes sure that the image's entry point came to run the program,
 // since its own exit code says nothing about the job.
 func (s *sandbox) requireStarted(started *output, p exec.Program, exitCode int) error {
@@ -178,8 +158,8 @@ func (s *sandbox) requireStarted(started *output, p exec.Program, exitCode int) 
 
 // prepare writes the program where the container sees it, and makes sure that
 // there is a task to run it.
-func (s *sandbox) prepare(ctx context.Context, p exec.Program, entered bool) error {
-	start, err := startProgram(p, s.img.shell(p.Shell), entered, len(s.job.Secrets) > 0)
+func (s *sandbox) prepare(ctx context.Context, p exec.Program) error {
+	start, err := startProgram(p, s.img.shell(p.Shell), !s.own, len(s.job.Secrets) > 0)
 	if err != nil {
 		return systemError("", err)
 	}
