@@ -196,11 +196,8 @@ func sweep(ctx context.Context, c *cli.Context, r *containerd.Runtime) error {
 		return err
 	}
 	dead, err := exec.DeadRuns(state)
-	if err != nil || len(dead) == 0 {
-		return err
-	}
 	// One run that cannot be cleared away must not keep the others.
-	var errs []error
+	errs := []error{err}
 	for _, d := range dead {
 		if address, err := os.ReadFile(filepath.Join(d.Dir, addressFile)); err == nil && string(address) != r.Address() {
 			errs = append(errs, d.Close()) // its containers are in another containerd

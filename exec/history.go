@@ -14,7 +14,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/cic-ci/cic/exec/workspace"
 	"github.com/cic-ci/cic/plan"
 )
 
@@ -323,5 +322,5 @@ func RemoveRun(stateDir, id string) error {
 	if _, err := os.Lstat(filepath.Join(dir, workName)); err == nil {
 		return errors.Join(fmt.Errorf("run %s was not swept yet: its process died, and the next run clears it away", id), lock.Close())
 	}
-	return errors.Join(workspace.Remove(dir), lock.Close())
+	return errors.Join(discard(dir), lock.Close())
 }

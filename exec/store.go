@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -210,11 +209,11 @@ func (r *RunDir) Close() error {
 	if r.dead || r.lock == nil {
 		return r.unlock()
 	}
-	gone := filepath.Join(r.Dir, workName)
-	if !r.begun {
-		gone = r.Dir
+	err := removeMounted(filepath.Join(r.Dir, workName))
+	if err == nil && !r.begun {
+		err = discard(r.Dir)
 	}
-	return errors.Join(removeMounted(gone), r.unlock())
+	return errors.Join(err, r.unlock())
 }
 
 // removeMounted removes a directory in which things may be mounted, but nothing
@@ -235,99 +234,4 @@ func (r *RunDir) unlock() error {
 	}
 	r.journal, r.lock = nil, nil
 	return errors.Join(errs...)
-}
-
-// DeadRuns returns the runs that did not clear up: nobody holds their lock, and
-// their journal has no end or their working directory is still there. Each is locked now, so that only one sweep
-// takes it: the caller ends what is left of it and then calls [RunDir.Bury],
-// or [RunDir.Close] where that failed.
-func DeadRuns(stateDir string) (dead []*RunDir, err error) {
-	runs := filepath.Join(stateDir, "runs")
-	counter, err := openLocked(filepath.Join(runs, counterName), true)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	} else if err != nil {
-		return nil, err
-	}
-	defer counter.Close()
-	entries, err := os.ReadDir(runs)
-	if err != nil {
-		return nil, err
-	}
-	for _, e := range entries {
-		if !e.IsDir() {
-			continue
-		}
-		r := &RunDir{ID: e.Name(), Dir: filepath.Join(runs, e.Name())}
-		lock, err := openLocked(filepath.Join(r.Dir, lockName), false)
-		if errors.Is(err, errLocked) {
-			continue
-		} else if err != nil {
-			return dead, err
-		}
-		r.lock = lock
-		r.dead, err = r.needsBurial()
-		if err == nil && r.dead {
-			dead = append(dead, r)
-			continue
-		}
-		if err = errors.Join(err, r.unlock()); err != nil {
-			return dead, err
-		}
-	}
-	return dead, nil
-}
-
-// Bury removes the working directory of a dead run and ends its journal if it has
-// no end, so that it is not dead any more but a run that was canceled.
-func (r *RunDir) Bury(now time.Time) error {
-	if err := removeMounted(filepath.Join(r.Dir, workName)); err != nil {
-		return errors.Join(err, r.unlock()) // stays dead: the next sweep tries again
-	}
-	if ended, err := r.ended(); ended || err != nil {
-		return errors.Join(err, r.unlock())
-	}
-	if err := r.openJournal(); err != nil {
-		return errors.Join(err, r.unlock())
-	}
-	err := r.append([]Event{{Time: now, Type: EventRunFinished, Status: StatusCanceled, Died: true}})
-	return errors.Join(err, r.unlock())
-}
-
-func (r *RunDir) needsBurial() (bool, error) {
-	_, err := os.Lstat(filepath.Join(r.Dir, workName))
-	if err == nil {
-		return true, nil
-	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return false, err
-	}
-	ended, err := r.ended()
-	return !ended, err
-}
-
-// ended reports whether the last whole line of the journal ends the run.
-func (r *RunDir) ended() (bool, error) {
-	f, err := os.Open(filepath.Join(r.Dir, journalName))
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	} else if err != nil {
-		return false, err
-	}
-	defer f.Close()
-	size, err := f.Seek(0, io.SeekEnd)
-	if err != nil {
-		return false, err
-	}
-	// The line that ends a run is short; whatever is longer is another.
-	tail := make([]byte, min(size, 4096))
-	if _, err := f.ReadAt(tail, size-int64(len(tail))); err != nil {
-		return false, err
-	}
-	tail = bytes.TrimRight(tail, "\n")
-	var last Event
-	if json.Unmarshal(tail[bytes.LastIndexByte(tail, '\n')+1:], &last) != nil {
-		return false, nil // torn by the crash
-	}
-	return last.Type == EventRunFinished, nil
 }

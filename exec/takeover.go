@@ -29,7 +29,7 @@ func (r *RunDir) TakeOver(project, ref string) (asked []string, err error) {
 	for _, e := range entries {
 		// Ids begin with the time, so that a name that sorts later is of a later run,
 		// or of one of the same second.
-		if !e.IsDir() || e.Name() >= r.ID {
+		if !e.IsDir() || !validRunID(e.Name()) || e.Name() >= r.ID {
 			continue
 		}
 		older := &RunDir{ID: e.Name(), Dir: filepath.Join(runs, e.Name())}
