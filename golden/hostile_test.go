@@ -54,6 +54,7 @@ func hostileFiles() map[string]string {
 		"items-brackets":  "j: {script: [" + strings.Repeat("a,", 1_000_000) + "]}",
 		"empty-lists":     "j: {script: [" + strings.Repeat("[],", 650_000) + "]}",
 		"duplicate-keys":  strings.Repeat("a: b\n", 400_000),
+		"keys-in-braces":  "j: {" + strings.Repeat("a,", 990_000) + "}\n",
 		"anchors":         many(90_000, "a%[1]d: &a%[1]d x\n"),
 		"text":            "j: " + strings.Repeat("x", 2_000_000),
 		"text-lines":      "j: x\n" + strings.Repeat(" x\n\n", 400_000),

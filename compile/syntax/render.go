@@ -194,12 +194,15 @@ func (r *renderer) excerpt(gutter int, pos Pos, length int, label, style string)
 	if !ok {
 		text := bytes.TrimPrefix(r.files[pos.File], []byte("\ufeff"))
 		lines = splitLines(string(text))
+		for i, line := range lines {
+			lines[i] = withoutCredentials(line)
+		}
 		r.sources[pos.File] = lines
 	}
 	if !pos.IsValid() || pos.Line > len(lines) {
 		return false
 	}
-	text, indent, carets := excerptLine(withoutCredentials(lines[pos.Line-1]), pos.Col, length)
+	text, indent, carets := excerptLine(lines[pos.Line-1], pos.Col, length)
 	mark := strings.Repeat(" ", indent) + r.styled(style, strings.TrimRight(strings.Repeat("^", carets)+" "+Visible(label), " "))
 	fmt.Fprintf(&r.out, "%*s|\n", gutter, "")
 	fmt.Fprintln(&r.out, strings.TrimRight(fmt.Sprintf("%*d | %s", gutter-1, pos.Line, text), " "))

@@ -198,3 +198,21 @@ func FuzzEditDistance(f *testing.F) {
 		}
 	})
 }
+
+// However long a line is, its excerpt is around the place, and costs no more.
+func TestExcerptOfLongLine(t *testing.T) {
+	for _, col := range []int{1, 2, excerptReach, excerptReach + 1, excerptReach + 2, 5000, 9_999 - excerptReach, 9_999} {
+		line := strings.Repeat("é", col-1) + "X" + strings.Repeat("ö", 10_000-col)
+		part, at, before, behind := reach(line, col)
+		if runes := []rune(part); len(runes) > 2*excerptReach || runes[at-1] != 'X' {
+			t.Errorf("column %d: %d characters, place %d", col, len(runes), at)
+		}
+		if before != (col > excerptReach+1) || behind != (col+excerptReach <= 10_000) {
+			t.Errorf("column %d: before %v, behind %v", col, before, behind)
+		}
+		text, indent, carets := excerptLine(line, col, 1)
+		if got := []rune(text); got[indent] != 'X' || carets != 1 || strings.HasPrefix(text, "...") != (col > excerptWidth) {
+			t.Errorf("column %d: %q, %d, %d", col, text, indent, carets)
+		}
+	}
+}

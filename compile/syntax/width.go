@@ -10,6 +10,9 @@ import (
 const (
 	tabWidth     = 4
 	excerptWidth = 120
+	// excerptReach is how many characters on either side of a place are looked at. More
+	// than fit, as some take no column.
+	excerptReach = 4 * excerptWidth
 )
 
 // cell is a character of an excerpt as it is printed.
@@ -22,6 +25,7 @@ type cell struct {
 // around column col, and where the carets under length characters from there on
 // begin and how many they are, at least one.
 func excerptLine(line string, col, length int) (text string, indent, carets int) {
+	line, col, before, behind := reach(line, col)
 	cells := make([]cell, 0, len(line))
 	at := 0
 	for _, r := range line {
@@ -38,7 +42,7 @@ func excerptLine(line string, col, length int) (text string, indent, carets int)
 	start := min(max(col-1, 0), len(cells))
 	from, to := window(cells, start)
 	var out strings.Builder
-	if from > 0 {
+	if from > 0 || before {
 		out.WriteString("...")
 		indent = 3
 	}
@@ -50,10 +54,26 @@ func excerptLine(line string, col, length int) (text string, indent, carets int)
 			carets += cells[i].width
 		}
 	}
-	if to < len(cells) {
+	if to < len(cells) || behind {
 		out.WriteString("...")
 	}
 	return out.String(), indent, max(carets, 1)
+}
+
+// reach returns the part of line that an excerpt around column col can show, the
+// column in it, and whether there is more of the line before and behind.
+func reach(line string, col int) (part string, at int, before, behind bool) {
+	start, end, n := 0, len(line), 0
+	for i := range line {
+		n++
+		if n == col-excerptReach {
+			start, at = i, n-1
+		} else if n == col+excerptReach {
+			end = i
+			break
+		}
+	}
+	return line[start:end], col - at, start > 0, end < len(line)
 }
 
 // window returns the range of cells to print: all of them if they fit, else
