@@ -37,7 +37,10 @@ const (
 
 // budget bounds what the child pipelines of one pipeline take together: each is
 // small, but a matrix of trigger jobs whose child pipelines hold such again is not.
-type budget struct{ pipelines, jobs, bytes int }
+type budget struct {
+	pipelines, jobs, bytes int
+	scripts                int // see maxChildScripts
+}
 
 // read counts the files of a child pipeline.
 func (b *budget) read(sources map[string][]byte, at syntax.Pos) syntax.ErrorList {
@@ -141,7 +144,7 @@ func missingAbove(p *plan.Plan) (found syntax.ErrorList) {
 
 // exhausted reports whether there are too many child pipelines, which is reported.
 func (b *budget) exhausted() bool {
-	return b.pipelines > plan.MaxPipelines || b.jobs > maxChildJobs || b.bytes > maxChildBytes
+	return b.pipelines > plan.MaxPipelines || b.jobs > maxChildJobs || b.bytes > maxChildBytes || b.scripts > maxChildScripts
 }
 
 // compileChild compiles one child pipeline; nil where there can be none, which is an

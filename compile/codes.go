@@ -10,6 +10,7 @@ const (
 	codeNeedsBash     = "CIC2303" // a script needs bash (warning)
 	codeForeignShell  = "CIC2304" // a script is for a shell of Windows
 	codeDoubtfulShell = "CIC2305" // a shell reads a place of a script and then fails on it (warning)
+	codeScriptSize    = "CIC2309" // scripts are too long
 	codeExpression    = "CIC2311" // rules:if cannot be parsed
 	codeDoubtful      = "CIC2312" // rules:if can hardly mean what it says (warning)
 	codeFilterPattern = "CIC2313" // an entry of only or except begins like a pattern and is none (warning)

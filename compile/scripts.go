@@ -10,6 +10,7 @@ import (
 	"sort"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"github.com/cic-ci/cic/compile/pipeline"
 	"github.com/cic-ci/cic/compile/script"
@@ -31,6 +32,9 @@ type program struct {
 // compilation. The outcome does not depend on who made which.
 func generate(l *lowered, env *environment) (*Result, syntax.ErrorList) {
 	programs := l.programs()
+	if errs := env.checkScripts(programs, l); errs.HasErrors() {
+		return nil, errs
+	}
 	var next int
 	var mutex sync.Mutex
 	take := func() *program {
@@ -56,14 +60,17 @@ func generate(l *lowered, env *environment) (*Result, syntax.ErrorList) {
 
 func (l *lowered) programs() []program {
 	programs := make([]program, 0, len(l.nodes))
+	var last *pipeline.Job // of which commands are
+	var commands []pipeline.Command
 	for i, n := range l.nodes {
 		j := n.job
 		if j.Trigger != nil {
 			continue
 		}
-		programs = append(programs, program{
-			job: i, path: plan.ScriptPath(j.Name), commands: slices.Concat(j.BeforeScript, j.Script, stepCommands(j.Steps)),
-		})
+		if last == nil || !sameCommands(last, j) {
+			last, commands = j, slices.Concat(j.BeforeScript, j.Script, stepCommands(j.Steps))
+		}
+		programs = append(programs, program{job: i, path: plan.ScriptPath(j.Name), commands: commands})
 		if len(j.AfterScript) > 0 {
 			programs = append(programs, program{
 				job: i, after: true, path: plan.AfterScriptPath(j.Name), commands: j.AfterScript,
@@ -71,6 +78,52 @@ func (l *lowered) programs() []program {
 		}
 	}
 	return programs
+}
+
+// sameCommands reports whether two jobs are copies that share their commands.
+func sameCommands(a, b *pipeline.Job) bool {
+	same := func(a, b []pipeline.Command) bool { return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0]) }
+	return same(a.BeforeScript, b.BeforeScript) && same(a.Script, b.Script) && len(a.Steps)+len(b.Steps) == 0
+}
+
+const (
+	maxScript = 512 << 10 // bytes of the commands of one script
+	// maxScripts bounds the commands of all scripts of a pipeline, maxChildScripts those
+	// of all its child pipelines: in bytes, and costOfLine more for each line. A long
+	// script that parallel or trigger jobs multiply is larger than any file.
+	maxScripts      = 64 << 20
+	maxChildScripts = 8 << 20
+	costOfLine      = 16
+)
+
+// checkScripts counts what scripts are to be made, before any is.
+func (e *environment) checkScripts(programs []program, l *lowered) syntax.ErrorList {
+	total, limit, whose := new(int), maxScripts, "all jobs"
+	if e.depth > 0 {
+		total, limit, whose = &e.budget.scripts, maxChildScripts, "all child pipelines"
+	}
+	var diags diagnostics
+	fault := func(p *program, format string, args ...any) {
+		job := l.nodes[p.job].job
+		diags.report(&syntax.Error{Code: codeScriptSize, Pos: job.Pos, Len: utf8.RuneCountInString(job.Base), Job: job.Name,
+			Msg: fmt.Sprintf("job %q: ", job.Base) + fmt.Sprintf(format, args...)})
+	}
+	for i := range programs {
+		p := &programs[i]
+		size, lines := 0, len(p.commands)
+		for _, c := range p.commands {
+			size += len(c.Text)
+			lines += strings.Count(c.Text, "\n")
+		}
+		if size > maxScript {
+			fault(p, "its script is longer than %d KiB", maxScript>>10)
+		}
+		if *total += size + costOfLine*lines; *total > limit {
+			fault(p, "with its script, those of %s together are longer than %d MiB", whose, limit>>20)
+			break
+		}
+	}
+	return diags.list
 }
 
 // source is what a program is generated from.

@@ -57,6 +57,7 @@ func selectJobs(p *pipeline.Pipeline, env *environment) (*selection, syntax.Erro
 		top:         make(map[string]pipeline.Variable, len(p.Variables)),
 		expressions: map[expressionKey]*expr.Expr{},
 		read:        map[string]*string{},
+		seenValues:  map[string]seenValue{},
 	}
 	for _, v := range p.Variables {
 		s.top[v.Name] = v
@@ -83,6 +84,8 @@ type selector struct {
 	// read is what rules read from outside the file, seen what the rule that is being
 	// tried reads otherwise, tried what was tried of workflow:rules.
 	read, seen map[string]*string
+	// seenValues is what was last seen of each variable.
+	seenValues map[string]seenValue
 	tried      []plan.TriedRule
 	diags      diagnostics
 }
@@ -144,7 +147,8 @@ func (s *selector) expression(text pipeline.Text, where string) *expr.Expr {
 
 // holds evaluates an expression of j; text is what it was parsed from.
 func (s *selector) holds(j *pipeline.Job, e *expr.Expr, text pipeline.Text) bool {
-	holds := e.Eval(s.recorded(j, e), s.env.matcher)
+	lookup := s.recorded(j, e)
+	holds := !s.env.matcher.Spent() && e.Eval(lookup, s.env.matcher)
 	s.checkMatcher(text)
 	return holds
 }

@@ -3,6 +3,7 @@ package compile
 import (
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/cic-ci/cic/compile/syntax"
 )
@@ -33,13 +34,16 @@ func (s *sources) within(pos syntax.Pos, text string, offset int) syntax.Pos {
 	if pos.Line < 1 || pos.Line > len(lines) || text == "" {
 		return pos
 	}
-	line := []rune(lines[pos.Line-1])
-	from := min(max(pos.Col-1, 0), len(line))
-	before, _, found := strings.Cut(string(line[from:]), text)
-	if !found {
-		return spread(lines, pos, line[from:], []rune(text), offset)
+	rest, from := lines[pos.Line-1], 0 // which may be a whole file
+	for ; from < pos.Col-1 && rest != ""; from++ {
+		_, size := utf8.DecodeRuneInString(rest)
+		rest = rest[size:]
 	}
-	pos.Col = from + len([]rune(before)) + offset + 1
+	before, _, found := strings.Cut(rest, text)
+	if !found {
+		return spread(lines, pos, []rune(rest), []rune(text), offset)
+	}
+	pos.Col = from + utf8.RuneCountInString(before) + offset + 1
 	return pos
 }
 

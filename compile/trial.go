@@ -54,11 +54,7 @@ func (s *selector) note(j *pipeline.Job, name string) {
 	value, ok := s.lookup(j, name)
 	var seen *string
 	if ok {
-		shown := value
-		if value != "" && (credential.SecretName(name) || credential.Holds(value)) {
-			shown = plan.Hidden
-		}
-		seen = &shown
+		seen = s.shown(name, value)
 	}
 	if _, inFile := s.lookupFile(j, name); !inFile && !variesByJob(name) && s.env.depth == 0 {
 		s.read[name] = seen
@@ -68,6 +64,25 @@ func (s *selector) note(j *pipeline.Job, name string) {
 		s.seen = map[string]*string{}
 	}
 	s.seen[name] = seen
+}
+
+// shown is a value as the plan may hold it. The one of each name is looked at once.
+func (s *selector) shown(name, value string) *string {
+	if last, ok := s.seenValues[name]; ok && last.value == value {
+		return last.shown
+	}
+	shown := value
+	if value != "" && (credential.SecretName(name) || credential.Holds(value)) {
+		shown = plan.Hidden
+	}
+	s.seenValues[name] = seenValue{value, &shown}
+	return &shown
+}
+
+// seenValue is a value that a rule read, and how the plan shows it.
+type seenValue struct {
+	value string
+	shown *string
 }
 
 // patterns are globs with the variables that are known; others stay as they are

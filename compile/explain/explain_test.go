@@ -193,6 +193,9 @@ var tooLong = map[string]func() string{
 		}
 		return text
 	},
+	"CIC2309": func() string {
+		return "build: {image: alpine, parallel: 200, script: ['" + strings.Repeat("# "+strings.Repeat("x", 98), 5000) + "']}\n"
+	},
 	"CIC2317": func() string {
 		return "build: {image: alpine, script: make, variables: {A: " + strings.Repeat("a", 2500) +
 			"}, rules: [{if: '$A =~ /" + strings.Repeat("a{1000}", 31) + "/'}, {when: on_success}]}\n"

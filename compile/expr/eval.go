@@ -116,6 +116,9 @@ func (ev *evaluator) match(left, right value) bool {
 		matches, err := ev.matcher.Match(right.source, text)
 		return matches && err == nil // Parse has checked it
 	case isString:
+		if !ev.matcher.Spend(1 + len(right.text)/32) { // of looking for the slashes
+			return false
+		}
 		if matches, ok := MatchPattern(ev.matcher, right.text, text); ok {
 			return matches
 		}
