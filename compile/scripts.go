@@ -92,7 +92,7 @@ const (
 	// of all its child pipelines: in bytes, and costOfLine more for each line. A long
 	// script that parallel or trigger jobs multiply is larger than any file.
 	maxScripts      = 64 << 20
-	maxChildScripts = 8 << 20
+	maxChildScripts = 16 << 20
 	costOfLine      = 16
 )
 

@@ -74,7 +74,6 @@ func hostileFiles() map[string]string {
 		"refs":            job + "only: [" + many(49_000, "/^a%d(b|c)$/, ") + "], needs: [z]}\n",
 		"script-copies":   "image: alpine\nk: {parallel: 200, script: [" + many(49_000, "echo %d, ") + "]}\n",
 		"script-parts":    "image: alpine\nk: {script: '" + strings.Repeat(":;", 900_000) + ":'}\n",
-		"trigger-copies":  "image: alpine\nk: {trigger: {include: [{local: ci.yml}]}, parallel: {matrix: [{" + many(2, "V%d: [1, 2, 3, 4, 5, 6, 7, 8, 9], ") + "}]}, rules: [{if: $CI_PIPELINE_SOURCE == 'push'}]}\nj: {script: [" + many(49_000, "echo %d, ") + "]}\n",
 		"matrix":          job + "parallel: {matrix: [{" + many(30, "V%d: [1, 2, 3, 4, 5, 6, 7, 8, 9], ") + "}]}}\n",
 		"parallel":        "image: alpine\n" + many(5000, "j%d: {script: x, parallel: 200}\n"),
 		"inputs":          "spec: {inputs: {a: {default: " + strings.Repeat("x", 1000) + "}}}\n---\nj: {script: [\"" + strings.Repeat("$[[ inputs.a ]]", 60_000) + "\"]}\n",
