@@ -96,6 +96,7 @@ func compileProject(c *cli.Context, file string) (*project, *compile.Result, err
 	if err := printDiagnostics(c.App.ErrWriter, diagnostics, o.Source, sources); err != nil {
 		return nil, nil, err
 	}
+	result.Map.Sources = p.sourceDigests(file, sources)
 	return p, result, nil
 }
 

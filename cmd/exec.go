@@ -26,7 +26,7 @@ func execCommand() *cli.Command {
 			"need. The first Ctrl-C stops the jobs in order, the second kills them.\n\n" +
 			"--resume starts a new run of an earlier run's plan, with the flags of that run.\n\n" +
 			"Example:\n   cic exec plan\n   cic exec plan unit-tests --image 'python:*=host'\n   cic exec --resume last",
-		Flags: slices.Concat([]cli.Flag{projectFlag()}, resumeFlags(), execFlags()),
+		Flags: slices.Concat([]cli.Flag{projectFlag(), frozenFlag()}, resumeFlags(), execFlags()),
 		Action: func(c *cli.Context) error {
 			if c.IsSet("resume") {
 				return resumeRun(c)
@@ -47,6 +47,9 @@ func execCommand() *cli.Command {
 			p, err := openProject(c.Context, c.String("project"))
 			if err != nil {
 				return fail(exitInvalid, err)
+			}
+			if err := checkStale(c, p, d); err != nil {
+				return err
 			}
 			return start(c, p, request{plan: d.Plan, scripts: d.Script, sourceMap: d.Map, names: c.Args().Tail()})
 		},

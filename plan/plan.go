@@ -437,6 +437,9 @@ type SourceMap struct {
 	FormatVersion string `json:"format_version"`
 	// Files are the pipeline's files as named in diagnostics.
 	Files []string `json:"files"`
+	// Sources are the files of the project that the plan was compiled from, by path:
+	// the SHA-256 digest of each, in lower-case hexadecimal.
+	Sources map[string]string `json:"sources,omitempty"`
 	// Scripts holds, by script path, one entry a mapped line, ascending.
 	Scripts map[string][]MapLine `json:"scripts"`
 }

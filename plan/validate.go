@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"io/fs"
 	"regexp"
 	"slices"
 	"strings"
@@ -326,6 +327,13 @@ func (m *SourceMap) Validate() error {
 	}
 	for i, file := range m.Files {
 		top.element("files", i).required(Literal(file))
+	}
+	for _, path := range sortedKeys(m.Sources) {
+		s := top.field("sources").key(path)
+		if !fs.ValidPath(path) {
+			s.fail("%s is not a path below the project", quote(path))
+		}
+		s.sha256(m.Sources[path])
 	}
 	for _, path := range sortedKeys(m.Scripts) {
 		lines := m.Scripts[path]

@@ -358,7 +358,8 @@ func TestValidateFarInputs(t *testing.T) {
 
 func TestValidateMap(t *testing.T) {
 	good := func() *SourceMap {
-		return &SourceMap{FormatVersion: FormatVersion, Files: []string{"a.yml"}, Scripts: map[string][]MapLine{"jobs/a.sh": {{1, 0, 1}, {2, 0, 1}}}}
+		return &SourceMap{FormatVersion: FormatVersion, Files: []string{"a.yml"}, Sources: map[string]string{"ci/a.yml": strings.Repeat("a1", 32)},
+			Scripts: map[string][]MapLine{"jobs/a.sh": {{1, 0, 1}, {2, 0, 1}}}}
 	}
 	if err := good().Validate(); err != nil {
 		t.Fatal(err)
@@ -369,6 +370,8 @@ func TestValidateMap(t *testing.T) {
 	}{
 		{func(m *SourceMap) { m.FormatVersion = "x" }, `format_version: "x" is not a version of format 1`},
 		{func(m *SourceMap) { m.Files[0] = "" }, `files[0]: must not be empty`},
+		{func(m *SourceMap) { m.Sources = map[string]string{"../a.yml": strings.Repeat("a", 64)} }, `sources["../a.yml"]: "../a.yml" is not a path below the project`},
+		{func(m *SourceMap) { m.Sources = map[string]string{"a.yml": "AB"} }, `sources["a.yml"]: "AB" is not 64 lower-case hexadecimal digits`},
 		{func(m *SourceMap) { m.Scripts["../a"] = []MapLine{{1, 0, 1}} }, `scripts["../a"]: "../a" is not jobs/NAME.sh`},
 		{func(m *SourceMap) { m.Scripts["jobs/a.sh"] = nil }, `scripts["jobs/a.sh"]: must not be empty`},
 		{func(m *SourceMap) { m.Scripts["jobs/a.sh"][0].Line = 0 }, `scripts["jobs/a.sh"][0]: lines count from 1`},

@@ -197,9 +197,7 @@ func (s scope) script(script *Script, paths map[string]bool) {
 		at.fail("%s is the script of another job too", quote(script.Path))
 	}
 	paths[script.Path] = true
-	if !sha256Hex.MatchString(script.SHA256) {
-		s.field("sha256").fail("%s is not 64 lower-case hexadecimal digits", quote(script.SHA256))
-	}
+	s.field("sha256").sha256(script.SHA256)
 	s.field("shell").word(script.Shell, "sh", "bash")
 }
 
@@ -324,5 +322,12 @@ func (s scope) patterns(name string, patterns []Text) {
 		if strings.HasPrefix(t.Value, "/") || slices.Contains(strings.Split(t.Value, "/"), "..") {
 			at.fail("%s leads out of the project", quote(t.Value))
 		}
+	}
+}
+
+// sha256 checks a digest.
+func (s scope) sha256(digest string) {
+	if !sha256Hex.MatchString(digest) {
+		s.fail("%s is not 64 lower-case hexadecimal digits", quote(digest))
 	}
 }
