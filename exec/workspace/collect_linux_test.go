@@ -73,6 +73,10 @@ func TestCollectPatterns(t *testing.T) {
 			"build/ build/.hidden build/empty/ build/sub/ build/sub/b build/sub/deep/", nil,
 		},
 		{"exclude of a directory", Patterns{Paths: []string{"build"}, Exclude: []string{"build/sub/", "build/sub"}}, build, nil},
+		{
+			"exclude of everything", Patterns{Paths: []string{"build/*", "top.o"}, Exclude: []string{"**/*"}}, "",
+			[]string{"exclude leaves nothing of what is to be collected"},
+		},
 		{"exclude needs the whole path", Patterns{Paths: []string{"build"}, Exclude: []string{"a", "*.o"}}, build, nil},
 		{
 			"untracked", Patterns{Untracked: true},

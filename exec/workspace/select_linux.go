@@ -43,7 +43,9 @@ type selector struct {
 	tracked   map[string]bool
 	// everything selects all there is, git's directory too.
 	everything bool
-	manifest   *Manifest
+	// dropped is set once an exclude has left something out.
+	dropped  bool
+	manifest *Manifest
 }
 
 const (
@@ -209,9 +211,11 @@ func (sel *selector) match(path string) bool {
 }
 
 func (sel *selector) excluded(path string) bool {
-	return slices.ContainsFunc(sel.exclude, func(glob string) bool {
+	excluded := slices.ContainsFunc(sel.exclude, func(glob string) bool {
 		return (&pattern{glob: glob}).match(path)
 	})
+	sel.dropped = sel.dropped || excluded
+	return excluded
 }
 
 func (sel *selector) mayMatchBelow(dir string) bool {

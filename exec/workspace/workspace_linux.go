@@ -212,6 +212,9 @@ func (w *Workspace) collect(p Patterns, dst string) (*Manifest, error) {
 	if err := sel.warnUnmatched(view); err != nil {
 		return nil, err
 	}
+	if len(items) == 0 && sel.dropped {
+		sel.manifest.warn("exclude leaves nothing of what is to be collected")
+	}
 	if err := storeAt(view, items, dst); err != nil {
 		return nil, err
 	}
