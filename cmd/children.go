@@ -72,6 +72,7 @@ func (p *project) childOptions(ctx context.Context, root *os.Root, pl *plan.Plan
 		Artifacts:       at.Options["artifacts"],
 		POSIX:           at.Options["posix"] != "",
 		SkipUnsupported: at.Options["skip-unsupported"] != "",
+		StubIncludes:    at.Options["stub-includes"] != "",
 		Project:         root.FS(),
 		Tree:            func() ([]string, error) { return p.files(ctx) },
 		Changes:         p.changes(ctx, since),
@@ -85,6 +86,13 @@ func (p *project) childOptions(ctx context.Context, root *os.Root, pl *plan.Plan
 			}
 			o.Requests = append(o.Requests, r)
 		}
+	}
+	for _, text := range strings.Fields(at.Options["warnings"]) {
+		r, err := compile.ParseWarningRule(text)
+		if err != nil {
+			return nil, err
+		}
+		o.Warnings = append(o.Warnings, r)
 	}
 	return o, nil
 }

@@ -95,7 +95,7 @@ func Compile(o Options) (result *Result, found syntax.ErrorList, sources map[str
 func walk(o Options, sources map[string][]byte) (*Result, syntax.ErrorList) {
 	result, found := build(o, sources)
 	found = judge(found, o.Warnings, sources)
-	return pass(&found, func() (*Result, syntax.ErrorList) { return finish(result, found) }), found
+	return pass(&found, func() (*Result, syntax.ErrorList) { return finish(result, found, o) }), found
 }
 
 // build makes one pipeline and those that it starts.

@@ -57,7 +57,7 @@ func CompileChild(o Options, d Dynamic) (result *Result, found syntax.ErrorList,
 		}
 	}
 	found = judge(found, o.Warnings, sources)
-	return pass(&found, func() (*Result, syntax.ErrorList) { return finish(result, found) }), found, sources
+	return pass(&found, func() (*Result, syntax.ErrorList) { return finish(result, found, o) }), found, sources
 }
 
 // entries is the text of trigger:include: an entry a line.

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime"
 	"slices"
 	"sort"
@@ -314,8 +315,31 @@ func bashWarning(p *program, job *plan.Job, env *environment) *syntax.Error {
 	}
 }
 
+// recordForChildren records the options that change nothing but how the dynamic child
+// pipelines of a plan are compiled, if it has any.
+func recordForChildren(p *plan.Plan, o Options) {
+	options := map[string]string{}
+	if o.StubIncludes {
+		options["stub-includes"] = "true"
+	}
+	if len(o.Warnings) > 0 {
+		var rules []string
+		for _, r := range o.Warnings { // in their order, of which the last counts
+			rules = append(rules, r.String())
+		}
+		options["warnings"] = strings.Join(rules, " ")
+	}
+	dynamic := func(j plan.Job) bool { return j.Trigger != nil && j.Trigger.Kind == plan.TriggerDynamic }
+	if len(options) == 0 || !slices.ContainsFunc(p.Jobs, dynamic) {
+		return
+	}
+	maps.Copy(options, p.Context.Options)
+	p.Context.Options = options
+}
+
 // finish checks the plan as the executor will, and records the warnings in it.
-func finish(r *Result, found syntax.ErrorList) (*Result, syntax.ErrorList) {
+func finish(r *Result, found syntax.ErrorList, o Options) (*Result, syntax.ErrorList) {
+	recordForChildren(r.Plan, o)
 	for _, d := range found {
 		r.Plan.Warnings = append(r.Plan.Warnings, plan.Warning{Code: d.Code, Job: d.Job, Message: d.Msg, Ignored: string(d.Ignored)})
 	}

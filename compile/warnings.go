@@ -41,6 +41,14 @@ func ParseWarningRule(text string) (WarningRule, error) {
 	return r, nil
 }
 
+// String is the rule as [ParseWarningRule] reads it.
+func (r WarningRule) String() string {
+	if r.Code == "" {
+		return r.Action
+	}
+	return r.Code + "=" + r.Action
+}
+
 // actionFor is what the rules say of a code; a later rule beats an earlier, and one
 // for the code beats one for all. One for all is not about [CodeNoJobs], which finds
 // no fault with the file.
