@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/cic-ci/cic/compile"
@@ -46,6 +47,21 @@ func TestPipelines(t *testing.T) {
 			t.Errorf("%s: %d jobs, %d with needs, %d batches, want %d, %d, %d", test.name,
 				len(p.Jobs), withNeeds, len(p.Batches), test.jobs, test.withNeeds, test.batches)
 		}
+	}
+}
+
+func TestIncluded(t *testing.T) {
+	files := included()
+	project := fstest.MapFS{}
+	for name, text := range files {
+		project[name] = &fstest.MapFile{Data: text}
+	}
+	result, found, _ := compile.Compile(compile.Options{Source: "ci.yml", Data: files["ci.yml"], Ref: "main", Event: "push", Project: project})
+	if result == nil {
+		t.Fatal(found[0])
+	}
+	if p := result.Plan; len(p.Jobs) != 5000 || len(p.Batches) != 3 || len(files) != 151 || len(found) > 0 {
+		t.Errorf("%d jobs, %d batches, %d files, %v", len(p.Jobs), len(p.Batches), len(files), found)
 	}
 }
 

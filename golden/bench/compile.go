@@ -71,6 +71,57 @@ variables:
 	return b.Bytes()
 }
 
+// included returns the files of a project of 150 included files that make 5,000 jobs
+// together, with what costs a compiler most: each file takes inputs and is included
+// by rules, and its jobs are of matrices, with rules of several clauses and needs of
+// one combination.
+func included() map[string][]byte {
+	var top bytes.Buffer
+	top.WriteString("stages: [build, test, ship]\nvariables: {REGISTRY: registry.example.com/team}\ninclude:\n  - local: base.yml\n")
+	files := map[string][]byte{"base.yml": []byte(`.base:
+  image: $REGISTRY/builder:1.4
+  before_script: [mkdir -p out]
+.rules:
+  rules:
+    - if: $CI_COMMIT_TAG =~ /^v[0-9.]+$/
+      when: never
+    - if: $CI_COMMIT_BRANCH =~ /^(main|release\/.*)$/ && $CI_PIPELINE_SOURCE == "push"
+      variables: {LEVEL: full}
+    - exists: ["**/*.go", "services/{api,web}/**/*"]
+`)}
+	const services, system = 149, "[linux, darwin, windows, freebsd]"
+	for i := range services {
+		fmt.Fprintf(&top, "  - local: services/s%d.yml\n    inputs: {name: s%[1]d}\n    rules:\n      - if: $CI_COMMIT_BRANCH != \"none-%[1]d\"\n", i)
+		files[fmt.Sprintf("services/s%d.yml", i)] = []byte(`spec: {inputs: {name: {regex: "^s[0-9]+$"}}}
+---
+"$[[ inputs.name ]]:build":
+  stage: build
+  extends: [.base, .rules]
+  parallel: {matrix: [{OS: ` + system + `, ARCH: [amd64, arm64, riscv64, s390x]}]}
+  script:
+    - make -C "services/$[[ inputs.name ]]" GOOS="$OS" GOARCH="$ARCH" all
+    - test -s "out/$OS-$ARCH"
+  artifacts: {paths: ["out/$OS-$ARCH"]}
+"$[[ inputs.name ]]:test":
+  stage: test
+  extends: [.base, .rules]
+  parallel: {matrix: [{OS: ` + system + `, ARCH: [amd64, arm64, riscv64, s390x]}]}
+  needs:
+    - job: "$[[ inputs.name ]]:build"
+      parallel: {matrix: [{OS: ["$[[ matrix.OS ]]"], ARCH: ["$[[ matrix.ARCH ]]"]}]}
+  script: [!reference [.base, before_script], './test "out/$OS-$ARCH"']
+"$[[ inputs.name ]]:ship":
+  stage: ship
+  extends: [.base, .rules]
+  script: [./ship "$[[ inputs.name ]]"]
+`)
+	}
+	// To the 149 times 33 jobs of the services, what makes 5,000.
+	top.WriteString("sign: {extends: [.base, .rules], stage: ship, parallel: 83, script: [./sign]}\n")
+	files["ci.yml"] = top.Bytes()
+	return files
+}
+
 // copyName is what the first of the copies of a job is called.
 func copyName(job, copies int) string {
 	if copies == 1 {
@@ -79,10 +130,25 @@ func copyName(job, copies int) string {
 	return fmt.Sprintf("job-%d 1/%d", job, copies)
 }
 
+// writeFiles writes files by their paths, with slashes, below a directory.
+func writeFiles(dir string, files map[string][]byte) error {
+	for name, text := range files {
+		file := filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(file, text, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // compileCase is a pipeline that is compiled again and again.
 type compileCase struct {
 	written, copies int
 	mixed           bool
+	project         string
 	file, out       string
 	wall, cpu       sample
 	rss, size       int64 // of the process and of plan.json
@@ -101,6 +167,7 @@ func measureCompile(b *bench) (_ []row, err error) {
 	small, large := &compileCase{written: 250, copies: 4}, &compileCase{written: maxWritten, copies: 4}
 	mixed := &compileCase{written: 1000, copies: 1, mixed: true}
 	cases := []*compileCase{hundred, thousand, full, small, large, mixed}
+	includes := &compileCase{written: maxWritten, copies: 1}
 	dir, unmount, err := b.memory("compile")
 	if err != nil {
 		return nil, err
@@ -112,15 +179,20 @@ func measureCompile(b *bench) (_ []row, err error) {
 	}
 	for i, c := range cases {
 		c.file = filepath.Join(dir, fmt.Sprintf("%d.yml", i))
-		c.out = filepath.Join(dir, fmt.Sprintf("plan-%d", i))
+		c.out, c.project = filepath.Join(dir, fmt.Sprintf("plan-%d", i)), project
 		if err := os.WriteFile(c.file, pipeline(c.written, c.copies, c.mixed), 0o644); err != nil {
 			return nil, err
 		}
 	}
+	includes.project, includes.file, includes.out = filepath.Join(dir, "includes"), filepath.Join(dir, "includes", "ci.yml"), filepath.Join(dir, "plan-includes")
+	if err := writeFiles(includes.project, included()); err != nil {
+		return nil, err
+	}
+	cases = append(cases, includes)
 	var copied sample
 	for range compileRepetitions {
 		for _, c := range cases {
-			if err := c.compile(b, project); err != nil {
+			if err := c.compile(b); err != nil {
 				return nil, err
 			}
 		}
@@ -138,6 +210,9 @@ func measureCompile(b *bench) (_ []row, err error) {
 		}
 		rows = append(rows, r)
 	}
+	r := includes.time(copied)
+	r.figure, r.bar, r.over = "compile 5000 jobs of 150 included files, matrix, rules", "< 1 s", includes.wall.quietest() >= time.Second
+	rows = append(rows, r)
 	growth := over(large.perJob(), small.perJob())
 	sizes := float64(mixed.size) / float64(thousand.size)
 	return append(rows,
@@ -145,6 +220,8 @@ func measureCompile(b *bench) (_ []row, err error) {
 			against: fmt.Sprintf("of %d: %s", small.jobs(), show(small.perJob())), ratio: growth, bar: "≤ 1.5", over: growth > 1.5},
 		row{figure: "compile 5000 jobs, memory", measured: mib(full.rss), against: "100 jobs: " + mib(hundred.rss),
 			ratio: float64(full.rss) / float64(hundred.rss), bar: "< 300 MiB", over: full.rss >= 300<<20},
+		row{figure: "compile 5000 jobs of 150 included files, memory", measured: mib(includes.rss), against: "one file: " + mib(full.rss),
+			ratio: float64(includes.rss) / float64(full.rss), bar: "< 300 MiB", over: includes.rss >= 300<<20},
 		row{figure: "compile 20000 jobs, memory", measured: mib(large.rss), against: "100 jobs: " + mib(hundred.rss),
 			ratio: float64(large.rss) / float64(hundred.rss)},
 		row{figure: "plan of 1000 jobs whose needs lead into stages", measured: kib(mixed.size),
@@ -163,11 +240,11 @@ func (c *compileCase) time(floor sample) row {
 }
 
 // compile compiles once, into a directory that does not exist.
-func (c *compileCase) compile(b *bench, project string) error {
+func (c *compileCase) compile(b *bench) error {
 	if err := os.RemoveAll(c.out); err != nil {
 		return err
 	}
-	u, err := b.run(nil, "compile", c.file, "-C", project, "-o", c.out, "--ref", "main")
+	u, err := b.run(nil, "compile", c.file, "-C", c.project, "-o", c.out, "--ref", "main")
 	if err != nil {
 		return err
 	}
