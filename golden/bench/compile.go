@@ -113,7 +113,7 @@ func included() map[string][]byte {
 "$[[ inputs.name ]]:ship":
   stage: ship
   extends: [.base, .rules]
-  script: [./ship "$[[ inputs.name ]]"]
+  script: ['./ship "$[[ inputs.name ]]"']
 `)
 	}
 	// To the 149 times 33 jobs of the services, what makes 5,000.
