@@ -63,7 +63,7 @@ func lintPipeline(c *cli.Context) error {
 		}
 		return printPipelines(c.App.Writer, o.Source, found)
 	}
-	report := lint.NewReport(projectName(p, file, o.Source), o.Source, found.list, found.pipelines)
+	report := lint.NewReport(projectName(p, file, o.Source), o.Source, found.list, found.sources, found.pipelines)
 	if err := writeReport(c.App.Writer, format, report); err != nil {
 		return err
 	}

@@ -110,5 +110,8 @@ func build(o Options, sources map[string][]byte) (*Result, syntax.ErrorList) {
 	edges := pass(&found, func() (*graph, syntax.ErrorList) { return newGraph(pipe, chosen) })
 	jobs := pass(&found, func() (*lowered, syntax.ErrorList) { return lower(pipe, chosen, edges, env) })
 	result := pass(&found, func() (*Result, syntax.ErrorList) { return generate(jobs, env) })
+	if env != nil && env.trace != nil {
+		env.trace(found)
+	}
 	return pass(&found, func() (*Result, syntax.ErrorList) { return addChildren(result, jobs, env) }), found
 }

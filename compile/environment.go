@@ -46,6 +46,8 @@ type environment struct {
 	// are because of these.
 	stubs   []syntax.Pos
 	leftOut []resolve.LeftOut
+	// trace notes where the files of diagnostics are included; nil until they are read.
+	trace func(syntax.ErrorList)
 }
 
 func newEnvironment(o Options) (*environment, syntax.ErrorList) {

@@ -223,7 +223,7 @@ func resolveFiles(env *environment, texts map[string][]byte) (*syntax.Node, synt
 		errs = append(errs, tooManyPaths(syntax.Pos{}, "include:rules"))
 	}
 	maps.Copy(texts, r.Sources)
-	env.stubs, env.leftOut = r.Stubs, r.LeftOut
+	env.stubs, env.leftOut, env.trace = r.Stubs, r.LeftOut, r.Trace
 	env.sources = &sources{texts: texts, lines: map[string][]string{}}
 	if o.child != nil && r.Root == nil && !errs.HasErrors() {
 		errs = append(errs, &syntax.Error{Code: codeLeftOutChild}) // the caller tells it

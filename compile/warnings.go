@@ -146,8 +146,8 @@ func counted(n int, thing string) string {
 //
 // A comment that has a line for itself is about the next line that is none.
 type ignoreComment struct {
-	pos  syntax.Pos // of the code
-	code string
+	pos  syntax.Pos // of the code, or of the word where there is none
+	code string     // empty: the comment names none
 	used bool
 }
 
@@ -165,7 +165,7 @@ type comments struct {
 
 // ignorePattern is found in comments of YAML and of scripts alike: a # that
 // begins the line or follows white space.
-var ignorePattern = regexp.MustCompile(`(?:^|[ \t])#[ \t]*cic:ignore((?:[ \t,]+CIC[0-9]{4}\b)+)`)
+var ignorePattern = regexp.MustCompile(`(?:^|[ \t])#[ \t]*(cic:ignore)\b((?:[ \t,]+CIC[0-9]{4}\b)*)`)
 
 var codeInComment = regexp.MustCompile(`CIC[0-9]{4}`)
 
@@ -195,9 +195,15 @@ func (c *comments) read(file, text string) {
 		if at == nil {
 			continue
 		}
-		for _, code := range codeInComment.FindAllStringIndex(line[at[2]:at[3]], -1) {
-			column := utf8.RuneCountInString(line[:at[2]+code[0]]) + 1
-			ignored := &ignoreComment{pos: syntax.Pos{File: file, Line: i + 1, Col: column}, code: line[at[2]+code[0] : at[2]+code[1]]}
+		position := func(offset int) syntax.Pos {
+			return syntax.Pos{File: file, Line: i + 1, Col: utf8.RuneCountInString(line[:offset]) + 1}
+		}
+		codes := codeInComment.FindAllStringIndex(line[at[4]:at[5]], -1)
+		if len(codes) == 0 {
+			c.list = append(c.list, &ignoreComment{pos: position(at[2])})
+		}
+		for _, code := range codes {
+			ignored := &ignoreComment{pos: position(at[4] + code[0]), code: line[at[4]+code[0] : at[4]+code[1]]}
 			key := commentKey{file, targets[i] + 1, ignored.code}
 			if _, twice := c.by[key]; !twice {
 				c.by[key] = ignored
@@ -224,7 +230,12 @@ func (c *comments) ignore(e *syntax.Error) bool {
 func (c *comments) idle() syntax.ErrorList {
 	var list syntax.ErrorList
 	for _, comment := range c.list {
-		if !comment.used {
+		switch {
+		case comment.used:
+		case comment.code == "":
+			w := list.Warn(CodeIdleIgnore, comment.pos, len("cic:ignore"), "the comment names no warning to ignore")
+			w.Help = "name it by its code: # cic:ignore CIC2151"
+		default:
 			w := list.Warn(CodeIdleIgnore, comment.pos, len(comment.code), fmt.Sprintf("there is no warning %s to ignore here", comment.code))
 			w.Help = "remove the comment, or put it on the line of the warning or the line before"
 		}

@@ -70,13 +70,19 @@ type Diagnostic struct {
 }
 
 // Place is a stretch of a line. Lines and columns begin at 1; columns count
-// characters (Unicode code points), and EndColumn is that behind the last one.
+// characters (Unicode code points), and EndColumn is that behind the last one. The
+// other columns are the same ones in bytes of UTF-8 and in units of UTF-16, by which
+// editors go.
 type Place struct {
 	// File is relative to the project, with forward slashes, if it lies there.
-	File      string `json:"file"`
-	Line      int    `json:"line"`
-	Column    int    `json:"column"`
-	EndColumn int    `json:"end_column"`
+	File           string `json:"file"`
+	Line           int    `json:"line"`
+	Column         int    `json:"column"`
+	EndColumn      int    `json:"end_column"`
+	ByteColumn     int    `json:"byte_column"`
+	ByteEndColumn  int    `json:"byte_end_column"`
+	UTF16Column    int    `json:"utf16_column"`
+	UTF16EndColumn int    `json:"utf16_end_column"`
 }
 
 // Note is a remark, at a further place or none.
@@ -85,8 +91,10 @@ type Note struct {
 	Place   *Place `json:"place,omitempty"`
 }
 
-// NewReport reports on the pipeline file source, which diagnostics name called.
-func NewReport(source, called string, list syntax.ErrorList, pipelines []Pipeline) *Report {
+// NewReport reports on the pipeline file source, which diagnostics name called. sources
+// are the texts of the files by the names that diagnostics use.
+func NewReport(source, called string, list syntax.ErrorList, sources map[string][]byte, pipelines []Pipeline) *Report {
+	units := &columns{sources: sources, lines: map[string][]string{}}
 	r := &Report{FormatVersion: FormatVersion, Source: source, Pipelines: pipelines, Diagnostics: []Diagnostic{}}
 	place := func(pos syntax.Pos, length int) *Place {
 		if !pos.IsValid() {
@@ -96,7 +104,9 @@ func NewReport(source, called string, list syntax.ErrorList, pipelines []Pipelin
 		if file == called {
 			file = source
 		}
-		return &Place{File: file, Line: pos.Line, Column: pos.Col, EndColumn: pos.Col + max(length, 1)}
+		p := &Place{File: file, Line: pos.Line, Column: pos.Col, EndColumn: pos.Col + max(length, 1)}
+		units.fill(p, pos.File)
+		return p
 	}
 	for _, e := range list.Sorted() {
 		d := Diagnostic{

@@ -18,7 +18,7 @@ func report() *Report {
 		{Code: "CIC2001", Pos: at("/else/where.yml", 2, 1), Msg: "same"},
 		{Code: "CIC4002", Msg: "an option", Severity: syntax.SeverityWarning},
 		{Code: "CIC2003", Pos: at("ci.yml", 9, 1), Msg: "silent", Severity: syntax.SeverityWarning, Ignored: syntax.IgnoredByOption},
-	}, []Pipeline{})
+	}, nil, []Pipeline{})
 }
 
 func TestCounts(t *testing.T) {

@@ -71,6 +71,9 @@ type loader struct {
 	stubs  stubs
 	// sources are the texts of all files that were read, by name.
 	sources map[string][]byte
+	// included are the places where files are included for the first time, by the name
+	// that positions in them have.
+	included map[string]syntax.Pos
 	// path are the files being loaded, each included by the one before.
 	path  []place
 	count int
@@ -103,7 +106,7 @@ func newLoader(o Options) *loader {
 	if o.Matcher == nil {
 		o.Matcher = match.New(match.Texts)
 	}
-	return &loader{o: o, sources: map[string][]byte{}}
+	return &loader{o: o, sources: map[string][]byte{}, included: map[string]syntax.Pos{}}
 }
 
 // holds evaluates the condition of a rule at n.
@@ -185,7 +188,15 @@ func (l *loader) enter(at place) bool {
 	return true
 }
 
-func (l *loader) leave() { l.path = l.path[:len(l.path)-1] }
+// leave is the end of what enter begins. The files of a child pipeline are not included
+// by any other: who starts it says so.
+func (l *loader) leave() {
+	at := l.path[len(l.path)-1]
+	l.path = l.path[:len(l.path)-1]
+	if _, again := l.included[at.source]; !again && l.path[len(l.path)-1].file != "" {
+		l.included[at.source] = at.pos
+	}
+}
 
 // fail reports an error at a node.
 func (l *loader) fail(code string, n *syntax.Node, format string, args ...any) *syntax.Error {
@@ -211,7 +222,7 @@ func (l *loader) warnAt(code string, pos syntax.Pos, length int, format string, 
 func (l *loader) add(e *syntax.Error) *syntax.Error {
 	for i := len(l.path) - 1; i >= 0; i-- {
 		if at := l.path[i]; i > 0 && at.source == e.Pos.File {
-			e.Notes = append(e.Notes, syntax.Note{Pos: at.pos, Msg: "included here"})
+			e.Notes = append(e.Notes, syntax.Note{Pos: at.pos, Msg: includedHere})
 			break
 		}
 	}

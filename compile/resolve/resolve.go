@@ -25,6 +25,22 @@ type Result struct {
 	// jobs that are for that reason.
 	Stubs   []syntax.Pos
 	LeftOut []LeftOut
+
+	included map[string]syntax.Pos
+}
+
+// includedHere is the note at the include of the file that a diagnostic is about.
+const includedHere = "included here"
+
+// Trace notes where the file of each diagnostic is included, if it is, unless that is
+// noted.
+func (r *Result) Trace(list syntax.ErrorList) {
+	for _, e := range list {
+		at, ok := r.included[e.Pos.File]
+		if ok && !slices.ContainsFunc(e.Notes, func(n syntax.Note) bool { return n.Msg == includedHere }) {
+			e.Notes = append(e.Notes, syntax.Note{Pos: at, Msg: includedHere})
+		}
+	}
 }
 
 // Resolve reads a pipeline file and resolves it.
@@ -49,7 +65,7 @@ func Child(entries *syntax.Node, o Options) (*Result, syntax.ErrorList) {
 func (l *loader) resolve(root *syntax.Node) (*Result, syntax.ErrorList) {
 	l.path = nil
 	l.errs = distinct(l.errs)
-	r := &Result{Root: root, Sources: l.sources}
+	r := &Result{Root: root, Sources: l.sources, included: l.included}
 	if root == nil || l.errs.HasErrors() {
 		return r, l.errs
 	}
