@@ -141,6 +141,47 @@ func TestDaemonDiesWhileAJobStarts(t *testing.T) {
 	}
 }
 
+// The same where that interrupts the OCI runtime, before it says that the container
+// is started.
+func TestDaemonDiesAsAJobIsStarted(t *testing.T) {
+	requireContainerd(t)
+	r := acquire(t, t.TempDir(), 0)
+	// It leaves the FIFO by which it knows a container that is not started, and hangs
+	// before its answer is out.
+	slow := filepath.Join(t.TempDir(), "runc")
+	script := fmt.Sprintf(`#!/bin/sh
+case " $* " in *" start "*) ;; *) exec %[1]s "$@" ;; esac
+[ ! -e %[2]s.began ] || exec %[1]s "$@"
+for id; do :; done
+fifo=%[3]s/$id/exec.fifo
+ln "$fifo" "$fifo.kept" && %[1]s "$@" && mv "$fifo.kept" "$fifo" && echo >%[2]s.began
+exec sleep 1000
+`, r.ociRuntime, slow, filepath.Join(r.daemon.runcRoot(), Namespace))
+	if err := writeFile(slow, []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	r.ociRuntime = slow
+	sandbox, err := r.Setup(t.Context(), job{}.spec(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := pids(t, r.daemon)
+	go func() {
+		for { // the run's end is awaited below
+			if _, err := os.Stat(slow + ".began"); err == nil {
+				break
+			}
+			time.Sleep(pollInterval)
+		}
+		kill(t, unix.SIGKILL, first...)
+	}()
+	var out lockedBuffer
+	code, err := sandbox.Run(t.Context(), program("echo started; sleep 3; exit 7"), &out)
+	if err := errors.Join(err, sandbox.Close()); err != nil || code != 7 || out.String() != "started\n" {
+		t.Errorf("exit code %d, %v, output %q", code, err, out.String())
+	}
+}
+
 // A pull goes on with the next containerd.
 func TestDaemonDiesDuringAPull(t *testing.T) {
 	requireContainerd(t)

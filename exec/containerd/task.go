@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -118,9 +119,11 @@ func (s *sandbox) waitError(err error) error {
 }
 
 // startTask starts the task. Where containerd died before it answered, the next one
-// says whether it did: the shim outlives it. The client's own call would close the
-// output with the first error.
+// says whether it did: the shim outlives it. Where the OCI runtime was interrupted
+// once the container ran, neither knows of it; then the process itself tells. The
+// client's own call would close the output with the first error.
 func (s *sandbox) startTask(ctx context.Context) error {
+	waiting := s.firstProcess()
 	request := &tasks.StartRequest{ContainerID: s.task.ID()}
 	_, err := s.r.client.TaskService().Start(ctx, request)
 	if grpcstatus.Code(err) != codes.Unavailable {
@@ -135,11 +138,21 @@ func (s *sandbox) startTask(ctx context.Context) error {
 		return nil
 	case statusErr != nil:
 		return errors.Join(errgrpc.ToNative(err), statusErr)
-	case status.Status != client.Created:
+	case status.Status != client.Created, !bytes.Equal(s.firstProcess(), waiting):
 		return nil
 	}
 	_, err = s.r.client.TaskService().Start(ctx, request)
 	return errgrpc.ToNative(err)
+}
+
+// firstProcess is the command line of the container's first process: until it is
+// started, the OCI runtime's own. It is empty once the process has ended.
+func (s *sandbox) firstProcess() []byte {
+	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", s.task.Pid()))
+	if err != nil {
+		return nil
+	}
+	return line
 }
 
 // requireStarted makes sure that the image's entry point came to run the program,
