@@ -1,7 +1,8 @@
 // Package plan is the language between the compiler and the executor: a static
 // graph of jobs, decided at compile time, that people commit and review.
 //
-// This file holds the whole language. A plan is stored as plan.json (canonical
+// This file holds the whole language, but for child pipelines, which are in
+// pipelines.go. A plan is stored as plan.json (canonical
 // JSON, see [Encode]) beside one shell script a job and plan.map.json
 // ([SourceMap]). The executor treats a plan as hostile input: [Decode] is
 // strict and [Plan.Validate] re-checks every invariant stated here.
@@ -80,66 +81,6 @@ type Context struct {
 	// the value it saw ([Hidden] where the name says that it is secret); nil where the
 	// variable was not defined.
 	Read map[string]*string `json:"read,omitempty"`
-}
-
-// Pipeline is a child pipeline: jobs of the plan that may start once a trigger job
-// has. Its stages and what its jobs wait for are its own.
-type Pipeline struct {
-	// Trigger is the job that starts it. The name of each of its jobs is that of
-	// the trigger job, a slash, and the name that the job has in its pipeline.
-	Trigger string `json:"trigger"`
-	// Name is the expanded workflow:name, empty without one.
-	Name       string      `json:"name,omitempty"`
-	AutoCancel *AutoCancel `json:"auto_cancel,omitempty"`
-	// Given are the names of the variables that it is given, from above.
-	Given []string `json:"given,omitempty"`
-	// Workflow is for it what Plan.Workflow is for the plan's own. Its records of rules
-	// hold all the values that these have read.
-	Workflow []TriedRule `json:"workflow,omitempty"`
-	// Stages are those that hold at least one job, in order.
-	Stages []string `json:"stages"`
-}
-
-// Trigger is what a job does that starts a pipeline.
-type Trigger struct {
-	// Kind is
-	//   - child: one of Plan.Pipelines is started;
-	//   - dynamic: a child pipeline is compiled when the job runs, from Dynamic;
-	//   - external: the pipeline belongs to another project and is not run; the job
-	//     counts as passed;
-	//   - impossible: there can be no pipeline, and the job fails.
-	Kind string `json:"kind"`
-	// Strategy is depend or mirror: the job ends when the child pipeline does, and
-	// as it does. Empty: it has succeeded once the child pipeline is started.
-	Strategy string `json:"strategy,omitempty"`
-	// Include are the files of a child pipeline.
-	Include []ChildFile `json:"include,omitempty"`
-	// Project is the path of another project, Branch what of it would be run.
-	Project *Text `json:"project,omitempty"`
-	Branch  *Text `json:"branch,omitempty"`
-	// Reason says why no pipeline is started, where the kind is external or impossible.
-	Reason string `json:"reason,omitempty"`
-	// Variables are what a dynamic child pipeline is given, and with ForwardReports
-	// also the variables of the dotenv reports that the trigger job gets.
-	Variables      Variables `json:"variables,omitempty"`
-	ForwardReports bool      `json:"forward_reports,omitempty"`
-}
-
-// ChildFile is a file of a child pipeline: exactly one of Local, Template, Remote,
-// Component, Project with File, and Artifact with Job.
-type ChildFile struct {
-	Local     string `json:"local,omitempty"`
-	Template  string `json:"template,omitempty"`
-	Remote    string `json:"remote,omitempty"`
-	Component string `json:"component,omitempty"`
-	Project   string `json:"project,omitempty"`
-	File      string `json:"file,omitempty"`
-	Ref       string `json:"ref,omitempty"`
-	// Artifact is the path of a file among the artifacts of Job.
-	Artifact string `json:"artifact,omitempty"`
-	Job      string `json:"job,omitempty"`
-	// Inputs are values in JSON, by the names of inputs.
-	Inputs map[string]string `json:"inputs,omitempty"`
 }
 
 // Job is one job, ready to run.
