@@ -244,6 +244,17 @@ func (b *graphBuilder) suggest(name string) string {
 	return didYouMean(name, b.names)
 }
 
+// suggestOne is suggest where one job must be named, and not all that were made of
+// one entry.
+func (b *graphBuilder) suggestOne(name string) string {
+	for _, j := range b.p.Jobs {
+		if j.Base == name && j.Name != name {
+			return fmt.Sprintf("%q is parallel: name one of its jobs, such as %q", name, j.Name)
+		}
+	}
+	return b.suggest(name)
+}
+
 // build resolves the edges of the selected jobs. A need on a job that was left
 // out is an error unless it is optional (specification section 14.3).
 func (b *graphBuilder) build() *graph {

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"regexp"
 	"strings"
 
 	"github.com/cic-ci/cic/compile/syntax"
@@ -20,6 +21,9 @@ func (d *decoder) commands(n *syntax.Node, what string) []Command {
 		commands := make([]Command, 0, len(n.Items))
 		member := what + "[]"
 		d.nested(n, what, 1, func(item *syntax.Node) { commands = d.command(commands, item, member) })
+		for _, item := range n.Items {
+			d.warnTest(item)
+		}
 		return commands
 	}
 	d.wrongType(n, what, wantCommands)
@@ -32,6 +36,24 @@ func (d *decoder) command(to []Command, n *syntax.Node, what string) []Command {
 		return to
 	}
 	return append(to, Command{Text: t.Value, Node: n})
+}
+
+// insideTest matches what stands in the brackets of a test of the shell.
+var insideTest = regexp.MustCompile(`^(-[a-zA-Z]{1,2} +\S|\$\{?\w+\}? +(=|==|!=|=~|-[a-z]{2}) +\S)`)
+
+// warnTest warns of a test of the shell without quotes: YAML takes its brackets for
+// those of lists, which are flattened (specification 20.1).
+func (d *decoder) warnTest(item *syntax.Node) {
+	if item.Kind != syntax.Sequence {
+		return
+	}
+	for item.Kind == syntax.Sequence && len(item.Items) == 1 {
+		item = item.Items[0]
+	}
+	if item.Kind == syntax.String && insideTest.MatchString(item.Value) {
+		d.warn(CodeReadAs, item, "YAML reads the brackets around %q as a list: the shell gets this text without them", item.Value).Help =
+			"put the whole line in quotes"
+	}
 }
 
 // blankScript reports a script without a command, unless it is the types of its

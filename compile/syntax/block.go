@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // place says where a node may stand.
@@ -122,6 +123,9 @@ func (p *parser) mappingEntry(col int, b *mappingBuilder) *Error {
 	if !p.atKey() {
 		if t.kind != tokenPlain && t.kind != tokenQuoted {
 			return p.unexpected(t)
+		}
+		if colon := p.scan.look(1); colon.kind == tokenColon && colon.line == t.endLine {
+			return p.longKey(t, colon)
 		}
 		e := p.fail(CodeSyntax, t, "%s is no key: a colon is missing", quoted(t.text))
 		if strings.Contains(t.text, ":") {
@@ -285,13 +289,19 @@ func (p *parser) unexpected(t *tok) *Error {
 	if p.last != nil {
 		last = p.last
 	}
+	e := p.misplaced(t, last)
+	closed := last.kind == tokenListEnd || last.kind == tokenMapEnd
+	if e.Help == "" && p.flow == 0 && closed && last.endLine == t.line && t.kind != tokenEOF {
+		e.Help = fmt.Sprintf("the value ends with the %q: put all of it in quotes if text is meant", last.text)
+	}
+	return e
+}
+
+// misplaced is the error of t, which cannot stand behind last.
+func (p *parser) misplaced(t, last *tok) *Error {
 	switch {
-	case p.flow == 0 && t.kind == tokenColon && last.kind == tokenPlain && last.endLine > last.line:
-		// A line without colon and the key below it have been read as one text.
-		first := []rune(p.src.line(last.line))[last.col-1:]
-		e := p.fail(CodeSyntax, last, "%s is no key: a colon is missing", quoted(strings.TrimSpace(string(first))))
-		e.Len = len(first)
-		return e
+	case p.flow == 0 && t.kind == tokenColon && (last.kind == tokenPlain || last.kind == tokenQuoted) && last.endLine > last.line:
+		return p.longKey(last, t)
 	case last.kind == tokenBlock && t.first && t.kind != tokenEOF:
 		return p.blockEnd(t.line)
 	}
@@ -313,6 +323,25 @@ func (p *parser) unexpected(t *tok) *Error {
 	if last.kind == tokenPlain && (t.kind == tokenListStart || t.kind == tokenMapStart) {
 		e.Help = fmt.Sprintf("inside of brackets, put text with a %q in quotes", t.text)
 	}
+	return e
+}
+
+// longKey is the error of t, a scalar over several lines, before colon. Mostly it is
+// not meant as one key: what the first line lacks is told by how the last is indented.
+func (p *parser) longKey(t, colon *tok) *Error {
+	line := []rune(p.src.line(t.line))
+	before, first := strings.TrimSpace(string(line[:t.col-1])), strings.TrimSpace(string(line[t.col-1:]))
+	last := p.src.line(colon.line)
+	if t.kind == tokenPlain && strings.HasSuffix(before, ":") {
+		e := p.fail(CodeSyntax, colon, `unexpected ":": the line belongs to the text %s that begins above`, quoted(first))
+		e.Help = "indent the line as its key above, or put the text in quotes"
+		return e
+	}
+	e := p.fail(CodeSyntax, t, "a key must stand on one line: %s does not", quoted(t.text))
+	if t.kind == tokenPlain && len(last)-len(strings.TrimLeft(last, " ")) < t.col {
+		e.Msg = quoted(first) + " is no key: a colon is missing"
+	}
+	e.Len = utf8.RuneCountInString(first)
 	return e
 }
 

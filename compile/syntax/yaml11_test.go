@@ -93,7 +93,7 @@ func TestYAML11Refused(t *testing.T) {
 		{"a quote that a document ends", "a: 'b\n---\nc: d'\n", "1:4 CIC1009 a quote is not closed"},
 		{"a colon before a bracket", "a: [b:, c]\n", "1:6 CIC1007 a colon in brackets needs a space behind it"},
 		{"a block in brackets", "a: [|\n  b]\n", "1:5 CIC1007 a block of text cannot begin inside of brackets"},
-		{"a key over lines", "a:\n  'b\n  c': d\n", `3:5 CIC1007 unexpected ":"`},
+		{"a key over lines", "a:\n  'b\n  c': d\n", `2:3 CIC1007 a key must stand on one line: "b c" does not`},
 		{"backtick", "a: `b`\n", "1:4 CIC1007 text without quotes cannot begin with \"`\""},
 		{"an alias with a tag", "a: &x b\nc: !!str *x\n", "2:10 CIC1007 an alias cannot have a tag"},
 		{"recursive merge", "a: &x\n  b:\n    <<: *x\n", `3:9 CIC1011 the alias "*x" stands inside of the value that it names | 1:4 the value begins here`},
