@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"crypto/sha256"
 	"errors"
 	"math"
 	"path"
@@ -30,8 +31,7 @@ var (
 		"data_integrity_failure",
 	}
 
-	sha256Hex = regexp.MustCompile(`^[0-9a-f]{64}$`)
-	hostName  = regexp.MustCompile(`^[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?$`)
+	hostName = regexp.MustCompile(`^[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?$`)
 )
 
 // job checks what can be seen of a job alone. paths collects script paths.
@@ -327,7 +327,7 @@ func (s scope) patterns(name string, patterns []Text) {
 
 // sha256 checks a digest.
 func (s scope) sha256(digest string) {
-	if !sha256Hex.MatchString(digest) {
+	if len(digest) != 2*sha256.Size || strings.Trim(digest, "0123456789abcdef") != "" {
 		s.fail("%s is not 64 lower-case hexadecimal digits", quote(digest))
 	}
 }
