@@ -166,7 +166,7 @@ func verifyArtifacts(c *cli.Context) error {
 		if err != nil {
 			return err
 		}
-		if _, err := exec.VerifyOutputs(r.Dir, name); errors.As(err, new(*exec.OutputsError)) {
+		if _, err := exec.VerifyOutputs(c.Context, r.Dir, name); errors.As(err, new(*exec.OutputsError)) {
 			damaged++
 			fmt.Fprintf(c.App.ErrWriter, "cic: error: %s\n", exec.DisplayName(err.Error()))
 			continue

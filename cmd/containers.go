@@ -7,7 +7,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/urfave/cli/v2"
 
@@ -64,8 +68,17 @@ func stateDir(c *cli.Context) (string, error) {
 	if err != nil {
 		return "", fail(exitSystem, err)
 	}
+	if runtime.GOOS == "linux" && (!utf8.ValidString(abs) || strings.ContainsFunc(abs, unfitForState)) {
+		return "", &exitError{code: exitSystem, err: fmt.Errorf("the state directory %q cannot be used: containerd takes no path with a comma, colon, backslash, control character, or what is not UTF-8", abs),
+			help: "name another with --state-dir or CIC_STATE_DIR"}
+	}
 	return abs, nil
 }
+
+// unfitForState reports whether a path with r is misread by what containerd hands
+// it to: overlayfs' mount options (comma, colon, backslash), the addresses of
+// shims' sockets (colon), and the URLs of FIFOs (control characters).
+func unfitForState(r rune) bool { return strings.ContainsRune(`,:\`, r) || unicode.IsControl(r) }
 
 // openRuntime connects to containerd. dir is nil where no job is to run.
 // users are the ids of jobs in user namespaces, nil for none.

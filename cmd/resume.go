@@ -190,7 +190,7 @@ func relaunch(c *cli.Context, record *exec.Record) (*launched, error) {
 // earlier reads what the run to go on with has done, and with --failed narrows
 // the plan to what is to be done again.
 func earlier(c *cli.Context, record *exec.Record, pl *plan.Plan) (*exec.Earlier, *plan.Plan, error) {
-	done, notes, err := exec.Resume(record, pl)
+	done, notes, err := exec.Resume(c.Context, record, pl)
 	if err != nil {
 		return nil, nil, fail(exitSystem, err)
 	}

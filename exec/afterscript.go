@@ -45,19 +45,23 @@ func (w *worker) afterContext() (context.Context, context.CancelFunc) {
 		limit = time.Duration(s) * time.Second
 	}
 	ctx, cancel := context.WithTimeoutCause(w.r.hard, limit, errAfterTimeout)
-	go func() {
-		select {
-		case <-ctx.Done():
-			return
-		case <-w.ctx.Done():
-		}
-		budget := time.NewTimer(w.r.StopBudget)
-		defer budget.Stop()
-		select {
-		case <-ctx.Done():
-		case <-budget.C:
-			cancel()
-		}
-	}()
+	go w.r.endSoonAfter(w.ctx, ctx, cancel)
 	return ctx, cancel
+}
+
+// endSoonAfter calls cancel, which ends ctx, once StopBudget has passed since told
+// has ended. It returns when ctx ends.
+func (r *run) endSoonAfter(told, ctx context.Context, cancel func()) {
+	select {
+	case <-ctx.Done():
+		return
+	case <-told.Done():
+	}
+	budget := time.NewTimer(r.StopBudget)
+	defer budget.Stop()
+	select {
+	case <-ctx.Done():
+	case <-budget.C:
+		cancel()
+	}
 }

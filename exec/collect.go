@@ -1,6 +1,7 @@
 package exec
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -34,6 +35,9 @@ func (w *worker) collect(res *JobResult) error {
 		return fmt.Errorf("artifacts: %w", err)
 	}
 	m, err := w.ws.Collect(workspace.Patterns{Paths: paths, Exclude: exclude, Untracked: a.Untracked}, w.r.RunDir.ArtifactsDir(w.id))
+	if w.tooSparse(res, "artifacts", err) {
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("artifacts: %w", err)
 	}
@@ -53,6 +57,24 @@ func (w *worker) collect(res *JobResult) error {
 		w.log.Note(false, "saved %d artifact(s), %s", res.Artifacts, ByteSize(m.Size))
 	}
 	return nil
+}
+
+// tooSparse reports whether err is the refusal of files that are all but holes, and
+// makes it the job's own failure: no machine is at fault.
+func (w *worker) tooSparse(res *JobResult, what string, err error) bool {
+	var sparse *workspace.SparseError
+	if !errors.As(err, &sparse) {
+		return false
+	}
+	text := fmt.Sprintf("%s: %q and what is collected with it are %s long, of which %s are on the disk: too many holes to keep",
+		what, sparse.Path, ByteSize(sparse.Size), ByteSize(sparse.Disk))
+	if res.Status != StatusSuccess {
+		w.log.Note(true, "%s", text)
+		return true
+	}
+	res.Status, res.Class, res.Error = StatusFailed, ClassScript, text
+	res.Help = "leave it out with artifacts:exclude, or have the job pack it"
+	return true
 }
 
 // keepArtifacts is artifacts:when; of a canceled job only `always` keeps them.

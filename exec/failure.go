@@ -30,15 +30,24 @@ func fail(res *JobResult, err error) {
 			res.Status = StatusCanceled
 		}
 	}
-	if res.Help == "" && DiskFull(err) {
+	switch {
+	case res.Help != "":
+	case DiskFull(err):
 		res.Help = "to make room: cic gc"
+	case errors.Is(err, syscall.EMFILE):
+		res.Help = "let cic open more files (ulimit -n), or run fewer jobs at once (--jobs)"
 	}
 }
 
-// DiskFull reports whether there was no space left. Of what containerd says only
-// the text arrives.
+// DiskFull reports whether there was no space left, for all or for this user. Of
+// what containerd says only the text arrives.
 func DiskFull(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || strings.Contains(err.Error(), syscall.ENOSPC.Error())
+	for _, full := range []syscall.Errno{syscall.ENOSPC, syscall.EDQUOT} {
+		if errors.Is(err, full) || strings.Contains(err.Error(), full.Error()) {
+			return true
+		}
+	}
+	return false
 }
 
 // exitText says what an exit code means.

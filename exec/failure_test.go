@@ -8,7 +8,7 @@ import (
 )
 
 // Who runs out of disk space is told how to get some, unless there is better advice.
-func TestFailDiskFull(t *testing.T) {
+func TestFailHelp(t *testing.T) {
 	const room = "to make room: cic gc"
 	for _, tt := range []struct {
 		name string
@@ -17,6 +17,8 @@ func TestFailDiskFull(t *testing.T) {
 	}{
 		{"own", fmt.Errorf("write the log: %w", syscall.ENOSPC), room},
 		{"containerd's", &Error{Class: ClassSystem, Err: errors.New("create a container: write meta.db: no space left on device")}, room},
+		{"quota", fmt.Errorf("mkdir: %w", syscall.EDQUOT), room},
+		{"descriptors", fmt.Errorf("open: %w", syscall.EMFILE), "let cic open more files (ulimit -n), or run fewer jobs at once (--jobs)"},
 		{"with help", &Error{Class: ClassSystem, Help: "other", Err: syscall.ENOSPC}, "other"},
 		{"other", errors.New("no such file"), ""},
 	} {

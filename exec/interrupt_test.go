@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/cic-ci/cic/exec/workspace"
 	"github.com/cic-ci/cic/plan"
 )
 
@@ -109,6 +112,45 @@ func TestRunKilled(t *testing.T) {
 			t.Errorf("%v", w.history)
 		}
 	})
+}
+
+// TestRunInterruptedWhileItDigests: nobody waits long for the digest of what is as
+// good as endless. The record is missing then, and the job's verdict stands.
+func TestRunInterruptedWhileItDigests(t *testing.T) {
+	for _, name := range []string{"interrupted", "killed"} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancelCause(t.Context())
+			defer cancel(nil)
+			kill := make(chan struct{})
+			w := &world{collectTo: map[string]func(string) (*workspace.Manifest, error){"a": func(dst string) (*workspace.Manifest, error) {
+				const size = 1 << 40 // of one hole
+				file := filepath.Join(dst, "f")
+				err := errors.Join(os.Mkdir(dst, 0o700), os.WriteFile(file, nil, 0o600), os.Truncate(file, size))
+				return &workspace.Manifest{Files: []workspace.File{{Path: "f", Type: "file", Size: size}}, Size: size}, err
+			}}}
+			h := newHarness(t, w)
+			h.Kill, h.StopBudget = kill, time.Millisecond
+			if name == "killed" {
+				h.StopBudget = 24 * time.Hour
+			}
+			h.Observer = func(e Event) {
+				h.events = append(h.events, e)
+				if e.Type == EventJobFinished {
+					cancel(errors.New("interrupted by SIGINT"))
+					if name == "killed" {
+						close(kill)
+					}
+				}
+			}
+			res := h.run(t, ctx, withArtifacts(t, "1 a art", "always"))
+			if states(res) != "a=success" {
+				t.Error(states(res))
+			}
+			if _, err := VerifyOutputs(t.Context(), h.RunDir.Dir, "a"); !errors.As(err, new(*OutputsError)) {
+				t.Errorf("the outputs are recorded: %v", err)
+			}
+		})
+	}
 }
 
 func TestRunInterruptedWhenDone(t *testing.T) {

@@ -1,6 +1,7 @@
 package exec
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -44,8 +45,8 @@ type OutputsError struct {
 func (e *OutputsError) Error() string { return fmt.Sprintf("job %q: %s", e.Job, e.Reason) }
 
 // recordOutputs digests what the job left and makes the record durable.
-func (r *RunDir) recordOutputs(job string) (*Outputs, error) {
-	o, err := scanOutputs(r.Dir, job, &r.digested)
+func (r *RunDir) recordOutputs(ctx context.Context, job string) (*Outputs, error) {
+	o, err := scanOutputs(ctx, r.Dir, job, &r.digested)
 	if err != nil {
 		return nil, err
 	}
@@ -90,12 +91,20 @@ func (w *worker) recordWithKey(res *JobResult) error {
 	return nil
 }
 
-// outputs digests and records what the job left, nil if it declares nothing.
+// outputs digests and records what the job left, nil if it declares nothing. A run
+// that is told to end does not wait for it long: without the record the job is run
+// again when the run is gone on with.
 func (w *worker) outputs() (*Outputs, error) {
 	if w.job.Artifacts == nil {
 		return nil, nil
 	}
-	o, err := w.r.RunDir.recordOutputs(w.job.Name)
+	ctx, cancel := context.WithCancel(w.r.hard)
+	defer cancel()
+	go w.r.endSoonAfter(w.r.ctx, ctx, cancel)
+	o, err := w.r.RunDir.recordOutputs(ctx, w.job.Name)
+	if ctx.Err() != nil {
+		return nil, errors.New("what the job left is not recorded: the run was told to end")
+	}
 	if err != nil {
 		return nil, fmt.Errorf("record what the job left: %w", err)
 	}
@@ -117,7 +126,7 @@ const maxOutputs = 512 << 20
 // VerifyOutputs reads the record of what a job of the run in dir left and holds it
 // against what is there. The error is an [*OutputsError] where that is missing,
 // incomplete or different.
-func VerifyOutputs(dir, job string) (*Outputs, error) {
+func VerifyOutputs(ctx context.Context, dir, job string) (*Outputs, error) {
 	root, err := os.OpenRoot(filepath.Join(dir, artifactsName))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, &OutputsError{job, "the run keeps no artifacts any more"}
@@ -142,7 +151,7 @@ func VerifyOutputs(dir, job string) (*Outputs, error) {
 	if want.Job != job || digest != want.SHA256 {
 		return nil, &OutputsError{job, "the record of what it left is damaged"}
 	}
-	have, err := scanOutputs(dir, job, nil)
+	have, err := scanOutputs(ctx, dir, job, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -200,10 +209,10 @@ func (o *Outputs) digest() (string, error) {
 
 // scanOutputs reads all that a job of the run in dir left, but for the content of
 // files that is known.
-func scanOutputs(dir, job string, known *digests) (*Outputs, error) {
+func scanOutputs(ctx context.Context, dir, job string, known *digests) (*Outputs, error) {
 	o := &Outputs{Job: job}
 	var err error
-	if o.Artifacts, err = scanFiles(filepath.Join(dir, artifactsName, JobID(job)), known); err != nil {
+	if o.Artifacts, err = scanFiles(ctx, filepath.Join(dir, artifactsName, JobID(job)), known); err != nil {
 		return nil, err
 	}
 	reports := filepath.Join(dir, reportsName, JobID(job))
@@ -212,7 +221,7 @@ func scanOutputs(dir, job string, known *digests) (*Outputs, error) {
 		return nil, err
 	}
 	for _, kind := range kinds {
-		files, err := scanFiles(filepath.Join(reports, kind.Name()), known)
+		files, err := scanFiles(ctx, filepath.Join(reports, kind.Name()), known)
 		if err != nil {
 			return nil, err
 		}
@@ -228,7 +237,7 @@ func scanOutputs(dir, job string, known *digests) (*Outputs, error) {
 }
 
 // scanFiles lists a directory with digests, nil if it does not exist.
-func scanFiles(dir string, known *digests) ([]workspace.File, error) {
+func scanFiles(ctx context.Context, dir string, known *digests) ([]workspace.File, error) {
 	root, err := os.OpenRoot(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -247,7 +256,7 @@ func scanFiles(dir string, known *digests) ([]workspace.File, error) {
 		switch {
 		case a.Mode.IsRegular():
 			f.Type, f.Size = "file", a.Size
-			if f.SHA256, err = set.sha256(a.Path, known); err != nil {
+			if f.SHA256, err = set.sha256(ctx, a.Path, known); err != nil {
 				return nil, err
 			}
 		case a.Mode.IsDir():
@@ -262,7 +271,7 @@ func scanFiles(dir string, known *digests) ([]workspace.File, error) {
 	return files, nil
 }
 
-func (s *ArtifactSet) sha256(name string, known *digests) (string, error) {
+func (s *ArtifactSet) sha256(ctx context.Context, name string, known *digests) (string, error) {
 	f, err := s.Open(name)
 	if err != nil {
 		return "", err
@@ -272,7 +281,7 @@ func (s *ArtifactSet) sha256(name string, known *digests) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return known.of(inodeStamp(info), f)
+	return known.of(inodeStamp(info), untilDone{ctx, f})
 }
 
 // digests are those of files that were read. A job that passes on what it got has
@@ -306,6 +315,19 @@ func (d *digests) of(stamp string, f io.Reader) (string, error) {
 	}
 	d.mu.Unlock()
 	return once()
+}
+
+// untilDone reads until its context ends, which is then the error.
+type untilDone struct {
+	ctx context.Context
+	io.Reader
+}
+
+func (u untilDone) Read(p []byte) (int, error) {
+	if u.ctx.Err() != nil {
+		return 0, context.Cause(u.ctx)
+	}
+	return u.Reader.Read(p)
 }
 
 // writeDurably puts a file in place whole or not at all, whatever happens.

@@ -38,6 +38,9 @@ func (w *worker) collectReports(res *JobResult) error {
 			return err
 		}
 		m, err := w.ws.Collect(workspace.Patterns{Paths: paths}, dst)
+		if w.tooSparse(res, "artifacts:reports:"+kind, err) {
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("artifacts:reports:%s: %w", kind, err)
 		}

@@ -1,6 +1,7 @@
 package exec
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -33,7 +34,7 @@ var ErrNothingFailed = errors.New("no job of the run failed")
 // Resume reads what the run did: of the jobs of p those count as done that
 // succeeded, or failed and may, if what they left is there and as it was
 // recorded. notes say of the others that finished why they are run again.
-func Resume(r *Record, p *plan.Plan) (e *Earlier, notes []string, err error) {
+func Resume(ctx context.Context, r *Record, p *plan.Plan) (e *Earlier, notes []string, err error) {
 	e = &Earlier{record: r, done: map[string]*finishedJob{}}
 	for i := range p.Jobs {
 		name := p.Jobs[i].Name
@@ -45,7 +46,7 @@ func Resume(r *Record, p *plan.Plan) (e *Earlier, notes []string, err error) {
 			e.done[name] = &finishedJob{result: res}
 			continue
 		}
-		outputs, err := VerifyOutputs(r.Dir, name)
+		outputs, err := VerifyOutputs(ctx, r.Dir, name)
 		var wrong *OutputsError
 		switch {
 		case errors.As(err, &wrong):
@@ -212,13 +213,21 @@ func (r *run) adoptLog(from *RunDir, id string, a *adopted) error {
 // rereadDotenv reads the reports that were adopted.
 func (w *worker) rereadDotenv() ([]variable, error) {
 	dir := w.r.RunDir.ReportsDir(w.id, "dotenv")
-	files, err := scanFiles(dir, nil)
+	root, err := os.OpenRoot(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	set := &ArtifactSet{root}
+	defer set.Close()
+	files, err := set.List(nil)
 	if err != nil {
 		return nil, err
 	}
 	var names []string
 	for _, f := range files {
-		if f.Type == "file" {
+		if f.Mode.IsRegular() {
 			names = append(names, f.Path)
 		}
 	}

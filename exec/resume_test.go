@@ -37,7 +37,7 @@ func recorded(t *testing.T, h *harness) *Record {
 // again runs a plan on in a world, after the run of the record.
 func again(t *testing.T, w *world, r *Record, p *plan.Plan, failed bool) (*harness, *Result, []string) {
 	t.Helper()
-	e, notes, err := Resume(r, p)
+	e, notes, err := Resume(t.Context(), r, p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +121,7 @@ func TestResumeCrash(t *testing.T) {
 	<-ran
 	// What is on the disk by now is what a crash leaves. The record of a's outputs
 	// follows its end, and the journal what happens.
-	for !ready(h, "a", EventJobStarted, "b") {
+	for !ready(t, h, "a", EventJobStarted, "b") {
 		time.Sleep(time.Millisecond)
 	}
 	r := recorded(t, h)
@@ -136,8 +136,8 @@ func TestResumeCrash(t *testing.T) {
 }
 
 // ready reports whether the outputs of a job are recorded, and an event is in the journal.
-func ready(h *harness, job string, typ EventType, of string) bool {
-	if _, err := VerifyOutputs(h.RunDir.Dir, job); err != nil {
+func ready(t *testing.T, h *harness, job string, typ EventType, of string) bool {
+	if _, err := VerifyOutputs(t.Context(), h.RunDir.Dir, job); err != nil {
 		return false
 	}
 	journal, err := os.ReadFile(filepath.Join(h.RunDir.Dir, journalName))
@@ -223,7 +223,7 @@ func TestResumeDotenv(t *testing.T) {
 func TestRetryNothing(t *testing.T) {
 	p := parsePlan(t, "1 a\n2 b")
 	_, r := past(t, &world{}, p)
-	e, _, err := Resume(r, p)
+	e, _, err := Resume(t.Context(), r, p)
 	if err != nil {
 		t.Fatal(err)
 	}

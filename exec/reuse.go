@@ -117,7 +117,7 @@ func (w *worker) findReusable(l launch, d *KeyDecision) (*KeyRecord, error) {
 	from := &RunDir{Dir: filepath.Join(w.r.Reuse.StateDir, "runs", rec.Run)}
 	done := &finishedJob{result: &rec.Result}
 	if w.job.Artifacts != nil {
-		if done.outputs, err = VerifyOutputs(from.Dir, w.job.Name); err != nil {
+		if done.outputs, err = VerifyOutputs(w.r.ctx, from.Dir, w.job.Name); err != nil {
 			return nil, fmt.Errorf("what run %s left cannot be used: %w", rec.Run, err)
 		}
 		if done.outputs.SHA256 != rec.Outputs {

@@ -243,7 +243,6 @@ func (r *Runtime) unpackedImage(ctx context.Context, name string, stored client.
 	return img, nil
 }
 
-// platformError says that an image is of no use on this machine.
 // undefinedError is that of an image which mentions a variable that nobody has
 // defined, and no mapping leads elsewhere.
 func undefinedError(name string) error {
@@ -254,6 +253,7 @@ func undefinedError(name string) error {
 	}
 }
 
+// platformError says that an image is of no use on this machine.
 func platformError(name, what string) error {
 	return &exec.Error{
 		Class: exec.ClassImagePull,

@@ -3,6 +3,7 @@ package workspace
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -291,6 +292,36 @@ func TestCollectFailureLeavesNothing(t *testing.T) {
 	}
 	if _, err := w.Collect(Patterns{Paths: []string{"out"}}, filepath.Join(p.store, "set")); err == nil {
 		t.Error("a second collection after a failure succeeds")
+	}
+}
+
+// TestCollectSparse: holes are kept, but not without end; a refusal leaves what
+// the job has as it was.
+func TestCollectSparse(t *testing.T) {
+	p := newProject(t, nil, nil)
+	w := p.job()
+	shell(t, w.project(), "mkdir out; echo x > out/f; truncate -s 64G out/image; for i in 1 2 3; do truncate -s 16T out/more$i || truncate -s 15T out/more$i; done")
+	manifest, _ := p.collect(w, "out/image")
+	if manifest.Size != 64<<30 {
+		t.Errorf("collected %d bytes", manifest.Size)
+	}
+	var sparse *SparseError
+	_, err := w.Collect(Patterns{Paths: []string{"out"}}, filepath.Join(p.store, "refused"))
+	if !errors.As(err, &sparse) || sparse.Path != "out/more1" || sparse.Size < 45<<40 || sparse.Disk > 1<<20 {
+		t.Errorf("error %v, %+v, want a refusal for out/more1", err, sparse)
+	}
+	manifest, dst := p.collect(w, "out/f")
+	if len(manifest.Files) != 2 || read(t, dst, "out/f") != "x\n" {
+		t.Errorf("%+v", manifest)
+	}
+}
+
+func TestAddSizes(t *testing.T) {
+	if got := addSizes(addSizes(math.MaxInt64-1, 1), math.MaxInt64); got != math.MaxInt64 {
+		t.Errorf("the sum is %d", got)
+	}
+	if got := addSizes(2, 3); got != 5 {
+		t.Errorf("2 + 3 is %d", got)
 	}
 }
 

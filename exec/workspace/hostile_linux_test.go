@@ -48,7 +48,7 @@ func TestCollectHostile(t *testing.T) {
 				touch none; chmod 000 none; mkdir closed; touch closed/f; chmod 000 closed
 				printf 'new\nline' >"new
 line"; touch "$(printf 'bad\377')"
-				truncate -s 1T sparse`)
+				truncate -s 60G sparse`)
 			here := filepath.Join(w.project(), dir)
 			must(t, unix.Setxattr(filepath.Join(here, "setuid"), "user.mark", []byte("x"), 0))
 			// A file capability, cap_net_raw=ep (struct vfs_cap_data, revision 2).

@@ -277,9 +277,9 @@ func (m *Manifest) list(dir string, items []*item) {
 			f.Type = typeSymlink
 		default:
 			f.Type = typeFile
-			m.Size += it.size
+			m.Size = addSizes(m.Size, it.size)
 		}
-		m.Disk += it.disk
+		m.Disk = addSizes(m.Disk, it.disk)
 		m.Files = append(m.Files, f)
 		m.list(f.Path, it.children)
 	}

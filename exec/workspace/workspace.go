@@ -14,7 +14,10 @@
 // remove_linux.go and unmount_linux.go clear up after hostile jobs.
 package workspace
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+)
 
 // Config describes the workspaces of a run.
 type Config struct {
@@ -85,6 +88,21 @@ const (
 	typeDir     = "dir"
 	typeSymlink = "symlink"
 )
+
+// SparseError says that the files to collect are all but holes, and together too
+// long to be read: more than 64 GiB, and 16 times what they take of the disk.
+// Nothing was collected.
+type SparseError struct {
+	// Path is that of the longest.
+	Path string
+	// Size and Disk are those of all of them, as in [Manifest].
+	Size, Disk int64
+}
+
+// Error gives the numbers in bytes.
+func (e *SparseError) Error() string {
+	return fmt.Sprintf("%q and what is collected with it are %d bytes long, of which %d are on the disk: too many holes", e.Path, e.Size, e.Disk)
+}
 
 // maxWarnings bounds Manifest.Warnings: a job may leave a million sockets.
 const maxWarnings = 100

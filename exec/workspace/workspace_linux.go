@@ -173,7 +173,8 @@ func isPrivate(dir, path string) bool {
 // Files of the job get there by rename and hard link, artifacts of other jobs by
 // hard link, files of the project by copy. Collect can be called again, for
 // another set of patterns, as long as the earlier dst are still there; after an
-// error it cannot, as files may be gone with the dst that it removes.
+// error it cannot, as files may be gone with the dst that it removes, unless it is
+// a [*SparseError], which comes first.
 func (w *Workspace) Collect(p Patterns, dst string) (*Manifest, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -182,7 +183,9 @@ func (w *Workspace) Collect(p Patterns, dst string) (*Manifest, error) {
 	}
 	manifest, err := w.collect(p, dst)
 	if err != nil {
-		w.mounted = false
+		if !errors.As(err, new(*SparseError)) {
+			w.mounted = false
+		}
 		return nil, fmt.Errorf("collect artifacts: %w", err)
 	}
 	if w.m.mode != modeShared {
@@ -214,6 +217,9 @@ func (w *Workspace) collect(p Patterns, dst string) (*Manifest, error) {
 	}
 	if len(items) == 0 && sel.dropped {
 		sel.manifest.warn("exclude leaves nothing of what is to be collected")
+	}
+	if err := checkSparse(items); err != nil {
+		return nil, err
 	}
 	if err := storeAt(view, items, dst); err != nil {
 		return nil, err
