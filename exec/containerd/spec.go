@@ -82,6 +82,9 @@ func (r *Runtime) newSpec(job exec.Spec, img *image, program string) (*oci.Spec,
 	if err := limit(s, r.enforceable(job.Limits)); err != nil {
 		return nil, err
 	}
+	// As runc does by itself: with crun's default the workspace, which is mounted once
+	// the container is there, would not be seen in it.
+	s.Linux.RootfsPropagation = "rslave"
 	// The image's own /run is kept, as with Docker.
 	s.Mounts = slices.DeleteFunc(s.Mounts, func(m specs.Mount) bool { return m.Destination == "/run" })
 	s.Mounts = append(s.Mounts, img.mounts...)
