@@ -1,11 +1,14 @@
 package explain_test
 
 import (
+	"bytes"
+	"flag"
 	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -13,9 +16,12 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/rogpeppe/go-internal/diff"
+
 	"github.com/cic-ci/cic/compile"
 	"github.com/cic-ci/cic/compile/explain"
 	"github.com/cic-ci/cic/compile/resolve"
+	"github.com/cic-ci/cic/compile/syntax"
 )
 
 // codes are all codes of the compiler, and whether the comment that declares one
@@ -75,16 +81,27 @@ func TestCodes(t *testing.T) {
 	}
 }
 
-// compiled compiles an example in a project that has these files and no others,
-// and returns the codes found and whether there is a plan.
+// compiled compiles an example and returns the codes found and whether there is a plan.
 func compiled(t *testing.T, x *explain.Example) (found []string, done bool) {
+	t.Helper()
+	result, list, _ := compileExample(t, x)
+	for _, d := range list {
+		if d.Ignored == "" && !slices.Contains(found, d.Code) {
+			found = append(found, d.Code)
+		}
+	}
+	return found, result != nil
+}
+
+// compileExample compiles an example in a project that has its files and no others.
+func compileExample(t *testing.T, x *explain.Example) (*compile.Result, syntax.ErrorList, map[string][]byte) {
 	t.Helper()
 	project := fstest.MapFS{}
 	o := compile.Options{
 		Source: explain.PipelineFile, Ref: "main",
 		Changes: func(ref string) ([]string, bool, error) {
 			if ref != "" {
-				return nil, false, compile.ErrNoRef
+				return nil, false, fmt.Errorf("%q %w", ref, compile.ErrNoRef)
 			}
 			return nil, false, nil
 		},
@@ -114,34 +131,72 @@ func compiled(t *testing.T, x *explain.Example) (found []string, done bool) {
 			t.Fatalf("the test does not know the argument %s", x.Arguments[i])
 		}
 	}
-	result, list, _ := compile.Compile(o)
-	for _, d := range list {
-		if d.Ignored == "" && !slices.Contains(found, d.Code) {
-			found = append(found, d.Code)
-		}
+	return compile.Compile(o)
+}
+
+// wrong is the example of an entry that yields its code, one that is made where it would
+// not fit on a page; nil for none.
+func wrong(e *explain.Entry) *explain.Example {
+	text, long := tooLong[e.Code]
+	switch {
+	case len(e.Wrong.Files) > 0:
+		return &e.Wrong
+	case long:
+		return &explain.Example{Files: []explain.File{{Name: explain.PipelineFile, Text: text()}}}
+	case e.Code == resolve.CodeIncludeLimit:
+		return manyIncludes()
+	case e.Code == "CIC3075":
+		return manyChildren()
 	}
-	return found, result != nil
+	return nil
 }
 
 // TestExamples: a wrong example yields its code and no other, a right one none.
 func TestExamples(t *testing.T) {
 	for _, e := range explain.Entries() {
+		if x := wrong(&e); x != nil {
+			checkWrong(t, e, x)
+		} else if !unreachable[e.Code] {
+			t.Errorf("%s has no example", e.Code)
+		}
 		if len(e.Wrong.Files) == 0 {
-			if text, ok := tooLong[e.Code]; ok {
-				checkWrong(t, e, &explain.Example{Files: []explain.File{{Name: explain.PipelineFile, Text: text()}}})
-			} else if e.Code == resolve.CodeIncludeLimit {
-				checkWrong(t, e, manyIncludes())
-			} else if e.Code == "CIC3075" {
-				checkWrong(t, e, manyChildren())
-			} else if !unreachable[e.Code] {
-				t.Errorf("%s has no example", e.Code)
-			}
 			continue
 		}
-		checkWrong(t, e, &e.Wrong)
 		if found, done := compiled(t, &e.Right); !done || len(found) > 0 {
 			t.Errorf("%s: the right example yields %v", e.Code, found)
 		}
+	}
+}
+
+var update = flag.Bool("update", false, "rewrite the file of messages")
+
+// TestMessages holds what is printed for the wrong example of each code, whole, so that
+// a change of wording, place or form is seen in review.
+func TestMessages(t *testing.T) {
+	const golden = "testdata/messages.txt"
+	var b bytes.Buffer
+	for _, e := range explain.Entries() {
+		x := wrong(&e)
+		if x == nil {
+			continue
+		}
+		_, list, sources := compileExample(t, x)
+		fmt.Fprintf(&b, "-- %s --\n", e.Code)
+		if err := list.Render(&b, sources, syntax.RenderOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if *update {
+		if err := os.WriteFile(golden, b.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := diff.Diff(golden, want, "now", b.Bytes()); d != nil {
+		t.Errorf("go test ./compile/explain -update rewrites it:\n%s", d)
 	}
 }
 

@@ -154,7 +154,7 @@ func (d *decoder) keyword(p syntax.Pair, s scope, what string) bool {
 	if k.refused&s == 0 {
 		return true
 	}
-	e := d.fail(CodeUnsupported, p.Key, "keyword %q is not supported yet", path(what, k.name))
+	e := d.fail(CodeUnsupported, p.Key, "keyword %q is not supported here", path(what, k.name))
 	e.Label, e.Help = "not supported", k.instead
 	return false
 }

@@ -47,7 +47,7 @@ func newSource(file string, data []byte) (*source, *Error) {
 		if !isPrintable(r) {
 			e := &Error{Code: CodeControlCharacter, Pos: s.at(i),
 				Msg:  fmt.Sprintf("control character %q at byte offset %d is not allowed in YAML", r, i+shift),
-				Help: fmt.Sprintf("write it as %q inside double quotes", fmt.Sprintf(`\x%02x`, r))}
+				Help: fmt.Sprintf(`write it inside double quotes, as "%s"`, escapeOf(r))}
 			if r == 0 {
 				e.Help = "if the file is UTF-16, save it as UTF-8"
 			}
@@ -68,6 +68,17 @@ func isPrintable(r rune) bool {
 		return false
 	}
 	return true
+}
+
+// escapeOf is a character as it is written in a double-quoted scalar (YAML 1.1, 5.6).
+func escapeOf(r rune) string {
+	switch {
+	case r <= 0xff:
+		return fmt.Sprintf(`\x%02x`, r)
+	case r <= 0xffff:
+		return fmt.Sprintf(`\u%04x`, r)
+	}
+	return fmt.Sprintf(`\U%08x`, r)
 }
 
 // splitLines splits text at LF, CR LF and CR. A last line break begins no line.
