@@ -41,6 +41,9 @@ func execCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
+			if err := warnUntrusted(c, c.Args().First()); err != nil {
+				return err
+			}
 			if err := useBundledImages(c, c.Args().First()); err != nil {
 				return err
 			}
