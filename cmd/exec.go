@@ -26,9 +26,12 @@ func execCommand() *cli.Command {
 			"need. The first Ctrl-C stops the jobs in order, the second kills them.\n\n" +
 			"--resume starts a new run of an earlier run's plan, with the flags of that run.\n\n" +
 			"Example:\n   cic exec plan\n   cic exec plan unit-tests --image 'python:*=host'\n   cic exec --resume last",
-		Flags: slices.Concat([]cli.Flag{projectFlag(), frozenFlag()}, resumeFlags(), execFlags()),
+		Flags: slices.Concat([]cli.Flag{projectFlag(), frozenFlag(), keyFlag()}, resumeFlags(), execFlags()),
 		Action: func(c *cli.Context) error {
 			if c.IsSet("resume") {
+				if c.Bool("frozen") || c.IsSet("key") {
+					return usage("--frozen and --key are about a PLAN, and --resume takes that of the run")
+				}
 				return resumeRun(c)
 			}
 			if c.Bool("failed") {
@@ -42,6 +45,9 @@ func execCommand() *cli.Command {
 				return err
 			}
 			if err := warnUntrusted(c, c.Args().First()); err != nil {
+				return err
+			}
+			if err := verify(c, d); err != nil {
 				return err
 			}
 			if err := useBundledImages(c, c.Args().First()); err != nil {

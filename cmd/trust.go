@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -10,7 +11,32 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/cic-ci/cic/exec/userns"
+	"github.com/cic-ci/cic/plan"
 )
+
+func keyFlag() cli.Flag {
+	return &cli.StringFlag{Name: "key", Usage: "refuse a plan that plan.json.sig does not sign with the public key of `FILE`, as of cosign sign-blob or openssl dgst -sign"}
+}
+
+// verify checks the plan's signature, if a key is given.
+func verify(c *cli.Context, d *plan.Dir) error {
+	name := c.String("key")
+	if name == "" {
+		return nil
+	}
+	key, err := readRegular(name)
+	if err != nil {
+		return fail(exitInvalid, err)
+	}
+	var bad *plan.SignatureError
+	switch err := d.Verify(key); {
+	case errors.As(err, &bad):
+		return fail(exitIntegrity, err)
+	case err != nil:
+		return fail(exitInvalid, fmt.Errorf("--key %s: %w", name, err))
+	}
+	return nil
+}
 
 // warnUntrusted warns of a plan that others than the user who runs it can have written:
 // it is carried out with that user's rights.

@@ -17,6 +17,8 @@ import (
 const (
 	planFile = "plan.json"
 	mapFile  = "plan.map.json"
+	// A signature is beside its plan, with a suffix.
+	signatureSuffix = ".sig"
 )
 
 // Dir is a plan read from its directory, or from files in memory.
@@ -28,6 +30,9 @@ type Dir struct {
 	Warnings []string
 
 	path string
+	// file is the name of plan.json, and digest the SHA-256 digest of what was read of it.
+	file   string
+	digest [sha256.Size]byte
 	// files are those of a plan that is in memory, by path; nil for a directory.
 	files map[string][]byte
 }
@@ -71,6 +76,7 @@ func ReadDir(path string) (*Dir, error) {
 		return nil, err
 	}
 	d := &Dir{path: filepath.Dir(file)}
+	d.took(filepath.Base(file), data)
 	if d.Plan, d.Warnings, err = Decode(data); err != nil {
 		return nil, inFile(file, err)
 	}
@@ -87,6 +93,7 @@ func ReadFiles(name string, files map[string][]byte) (*Dir, error) {
 		return nil, fmt.Errorf("%s: it holds no %s", name, planFile)
 	}
 	d := &Dir{path: name, files: files}
+	d.took(planFile, data)
 	var err error
 	if d.Plan, d.Warnings, err = Decode(data); err != nil {
 		return nil, inFile(name, err)

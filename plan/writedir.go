@@ -22,7 +22,8 @@ const staging = ".cic-new-"
 // the old plan, none, or the new one. A failure leaves the directory as it was.
 //
 // A directory that is neither empty nor a plan's is refused, and so is one with
-// anything foreign in it, which the error names. Scripts of an earlier plan go.
+// anything foreign in it, which the error names. Scripts of an earlier plan go, and
+// so does its signature.
 // An error about the plan itself, such as a script that does not match its
 // digest, is a fault of the caller.
 func WriteDir(dir string, p *Plan, scripts map[string][]byte, m *SourceMap) (err error) {
@@ -126,7 +127,7 @@ func ownEntries(dir string) (leftovers []string, err error) {
 			ours = true
 		case name == planFile && e.Type().IsRegular():
 			ours = ours || writtenByCic(filepath.Join(dir, name))
-		case name == mapFile && e.Type().IsRegular():
+		case (name == mapFile || name == planFile+signatureSuffix) && e.Type().IsRegular():
 		case name == jobsDir && e.IsDir():
 			if err := ownScripts(filepath.Join(dir, name)); err != nil {
 				return nil, err
@@ -224,7 +225,7 @@ func swap(dir, stage string) (err error) {
 		optional bool
 	}
 	var moves []move
-	for _, name := range []string{planFile, mapFile, jobsDir} {
+	for _, name := range []string{planFile, planFile + signatureSuffix, mapFile, jobsDir} {
 		moves = append(moves, move{filepath.Join(dir, name), filepath.Join(old, name), true})
 	}
 	for _, name := range []string{jobsDir, mapFile, planFile} {
