@@ -12,29 +12,66 @@ import (
 // decode makes the model, of what there is.
 func decode(root *syntax.Node, env *environment) (*pipeline.Pipeline, syntax.ErrorList) {
 	p, errs := pipeline.Decode(root)
-	return excuseStubs(p, errs, env)
-}
-
-// excuseStubs makes a pipeline of which files are left out one that can be compiled:
-// what names a stage or a job that is not there may mean one of these files'. All of
-// that is a warning, and goes on without.
-func excuseStubs(p *pipeline.Pipeline, errs syntax.ErrorList, env *environment) (*pipeline.Pipeline, syntax.ErrorList) {
 	if len(env.stubs) == 0 {
 		return p, errs
 	}
-	errs = slices.DeleteFunc(errs, func(e *syntax.Error) bool { return e.Code == pipeline.CodeNoJob })
-	if errs.HasErrors() {
-		return p, errs
+	s := &stubbed{env: env, jobs: map[string]bool{}, stages: map[string]bool{}}
+	// A job that lacks a part is told of one at a time where they share it.
+	const rounds = 20
+	for n := 0; n < rounds && errs.HasErrors(); n++ {
+		rest := s.withoutPartial(root, errs)
+		if rest == nil {
+			break
+		}
+		root = rest
+		p, errs = pipeline.Decode(root)
 	}
-	s := stubbed{env: env, jobs: map[string]bool{}, stages: map[string]bool{}}
+	return s.excuse(p, errs)
+}
+
+// withoutPartial returns the tree without the jobs that lack a part, which a file that
+// is left out may hold; nil if there are none.
+func (s *stubbed) withoutPartial(root *syntax.Node, errs syntax.ErrorList) *syntax.Node {
+	partial := map[string]bool{}
+	for _, e := range errs {
+		if e.Code != pipeline.CodeMissing || e.Job == "" || partial[e.Job] {
+			continue
+		}
+		partial[e.Job] = true
+		s.leaveOut(e.Job, root.Get(e.Job).Get("stage"))
+		e.Msg = fmt.Sprintf("job %q is left out: %s", e.Job, e.Msg)
+		e.Code, e.Label, e.Help = resolve.CodeStubbed, "", ""
+		s.report(e)
+	}
+	if len(partial) == 0 {
+		return nil
+	}
+	return syntax.NewMapping(root.Pos, slices.DeleteFunc(slices.Clone(root.Pairs), func(p syntax.Pair) bool { return partial[p.Key.Value] }))
+}
+
+// leaveOut notes a job that is left out.
+func (s *stubbed) leaveOut(name string, stage *syntax.Node) {
+	out := resolve.LeftOut{Name: name, Stage: "test"}
+	if stage != nil && stage.Kind == syntax.String {
+		out.Stage = stage.Value
+	}
+	s.env.leftOut = append(s.env.leftOut, out)
+}
+
+// excuse makes a pipeline of which files are left out one that can be compiled:
+// what names a stage or a job that is not there may mean one of these files'. All of
+// that is a warning, and goes on without.
+func (s *stubbed) excuse(p *pipeline.Pipeline, errs syntax.ErrorList) (*pipeline.Pipeline, syntax.ErrorList) {
+	errs = slices.DeleteFunc(errs, func(e *syntax.Error) bool { return e.Code == pipeline.CodeNoJob || e.Code == pipeline.CodeOnStop })
+	if errs.HasErrors() {
+		return p, append(errs, s.diags.list...)
+	}
 	for _, j := range p.Jobs {
 		s.jobs[j.Name] = true
 	}
-	for _, stage := range p.Stages {
-		s.stages[stage.Value] = true
-	}
+	p.Jobs = slices.DeleteFunc(p.Jobs, s.withoutMaker)
+	s.addStages(p)
 	for _, j := range p.Jobs {
-		s.stage(p, j)
 		s.needs(j, j.Needs)
 		for i := range j.Rules {
 			s.needs(j, j.Rules[i].Needs)
@@ -46,21 +83,97 @@ func excuseStubs(p *pipeline.Pipeline, errs syntax.ErrorList, env *environment) 
 	return p, append(errs, s.diags.list...)
 }
 
+// withoutMaker reports whether a job starts a child pipeline whose file is made by a
+// job that is not there, which is told.
+func (s *stubbed) withoutMaker(j *pipeline.Job) bool {
+	if j.Trigger == nil {
+		return false
+	}
+	for _, f := range j.Trigger.Include {
+		if f.Kind != "artifact" || s.jobs[f.Job.Value] {
+			continue
+		}
+		delete(s.jobs, j.Name)
+		s.env.leftOut = append(s.env.leftOut, resolve.LeftOut{Name: j.Name, Stage: j.Stage.Value})
+		s.report(at(resolve.CodeStubbed, f.Job, j, "job %q is left out: job %q, which is to make %q, does not exist", j.Base, f.Job.Value, f.Place.Value))
+		return true
+	}
+	return false
+}
+
 type stubbed struct {
 	env          *environment
 	jobs, stages map[string]bool
 	diags        diagnostics
 }
 
-// stage adds a stage that no file lists behind those that are listed.
-func (s *stubbed) stage(p *pipeline.Pipeline, j *pipeline.Job) {
-	name := j.Stage.Value
+// addStages adds the stages that no file lists.
+func (s *stubbed) addStages(p *pipeline.Pipeline) {
+	of := map[string]string{} // stages by the names of jobs
+	for _, j := range p.Jobs {
+		of[j.Name] = j.Stage.Value
+	}
+	for _, stage := range p.Stages {
+		s.stages[stage.Value] = true
+	}
+	before := map[string]map[string]bool{} // by stages, those that wait for their jobs
+	for _, j := range p.Jobs {
+		for _, name := range waitsFor(j) {
+			if stage, ok := of[name]; ok && stage != j.Stage.Value {
+				if before[stage] == nil {
+					before[stage] = map[string]bool{}
+				}
+				before[stage][j.Stage.Value] = true
+			}
+		}
+	}
+	first := map[string]*pipeline.Job{}
+	for _, j := range slices.Backward(p.Jobs) {
+		first[j.Stage.Value] = j
+	}
+	for _, j := range p.Jobs {
+		s.addStage(p, j.Stage.Value, first, before)
+	}
+}
+
+// addStage puts a stage that no file lists before those that wait for its jobs, else
+// behind all that are listed.
+func (s *stubbed) addStage(p *pipeline.Pipeline, name string, first map[string]*pipeline.Job, before map[string]map[string]bool) {
 	if s.stages[name] {
 		return
 	}
 	s.stages[name] = true
-	p.Stages = slices.Insert(p.Stages, len(p.Stages)-1, pipeline.Text{Value: name}) // .post is the last
-	s.report(at(resolve.CodeStubbed, j.Stage, j, "job %q: stage %q, which does not exist, is taken to be the last", j.Base, name))
+	for _, later := range sortedNames(before[name]) {
+		s.addStage(p, later, first, before)
+	}
+	place, where := len(p.Stages)-1, "to be the last" // .post is behind it
+	if i := slices.IndexFunc(p.Stages, func(t pipeline.Text) bool { return before[name][t.Value] }); i >= 0 {
+		place, where = i, fmt.Sprintf("to come before %q", p.Stages[i].Value)
+	}
+	p.Stages = slices.Insert(p.Stages, place, pipeline.Text{Value: name})
+	j := first[name]
+	s.report(at(resolve.CodeStubbed, j.Stage, j, "job %q: stage %q, which does not exist, is taken %s", j.Base, name, where))
+}
+
+// waitsFor are the names of the jobs that a job needs or depends on.
+func waitsFor(j *pipeline.Job) (names []string) {
+	add := func(needs *[]pipeline.Need) {
+		if needs != nil {
+			for _, n := range *needs {
+				names = append(names, n.Job.Value)
+			}
+		}
+	}
+	add(j.Needs)
+	for i := range j.Rules {
+		add(j.Rules[i].Needs)
+	}
+	if j.Dependencies != nil {
+		for _, name := range *j.Dependencies {
+			names = append(names, name.Value)
+		}
+	}
+	return names
 }
 
 func (s *stubbed) needs(j *pipeline.Job, needs *[]pipeline.Need) {

@@ -142,7 +142,7 @@ func counted(n int, thing string) string {
 // ignoreComment is a comment in a pipeline file that silences warnings of one
 // code on one line:
 //
-//	script: [[ -f x ]] && make # cic:ignore CIC2303
+//	script: '[[ -f x ]] && make' # cic:ignore CIC2303
 //
 // A comment that has a line for itself is about the next line that is none.
 type ignoreComment struct {

@@ -34,6 +34,8 @@ const (
 	CodePattern = "CIC2114"
 	// CodeSameName: two jobs of one name.
 	CodeSameName = "CIC2115"
+	// CodeOnStop: environment:on_stop names no job that stops the environment.
+	CodeOnStop = "CIC2116"
 
 	// CodeNoEffect (warning): a keyword that means nothing to a local run.
 	CodeNoEffect = "CIC2151"

@@ -153,7 +153,7 @@ func (d *decoder) stops(drafts []*draft) {
 			continue
 		}
 		e := &syntax.Error{
-			Code: CodeValue, Pos: env.OnStop.Pos, Len: utf8.RuneCountInString(env.OnStop.Value), Job: dr.Base,
+			Code: CodeOnStop, Pos: env.OnStop.Pos, Len: utf8.RuneCountInString(env.OnStop.Value), Job: dr.Base,
 			Msg: fmt.Sprintf(`"environment:on_stop" of job %q names job %q, which %s`, dr.Base, env.OnStop.Value, fault),
 		}
 		if stop != nil {

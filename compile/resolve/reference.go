@@ -48,13 +48,16 @@ func references(root *syntax.Node, errs *syntax.ErrorList, s stubs) *syntax.Node
 			continue
 		}
 		pairs[i].Value = res.node
+		if stubbed(p.Value, res.node) && !slices.Contains(notJobs, p.Key.Value) && !strings.HasPrefix(p.Key.Value, ".") {
+			pairs[i].Value = syntax.NewMapping(p.Value.Pos, nil) // a job of which nothing is known
+		}
 		if size += res.size; size > syntax.MaxNodes {
 			errs.Add(CodeReferenceTooLarge, p.Key.Pos, len([]rune(p.Key.Raw)),
 				fmt.Sprintf("the pipeline has more than %d values once references are resolved", syntax.MaxNodes))
 			break
 		}
 	}
-	return syntax.NewMapping(root.Pos, pairs)
+	return syntax.NewMapping(root.Pos, r.withoutStubbedPairs(root.Pairs, pairs))
 }
 
 func (r *referencer) resolve(n *syntax.Node) *resolution {
@@ -91,7 +94,7 @@ func (r *referencer) mapping(n *syntax.Node) *resolution {
 		}
 	}
 	if pairs != nil && res.node != nil {
-		res.node = syntax.NewMapping(n.Pos, pairs)
+		res.node = syntax.NewMapping(n.Pos, r.withoutStubbedPairs(n.Pairs, pairs))
 	}
 	return res
 }
@@ -123,11 +126,31 @@ func (r *referencer) withoutStubbed(from, items []*syntax.Node) []*syntax.Node {
 	}
 	var left []*syntax.Node
 	for i, item := range items {
-		if from[i].Kind != syntax.Reference || item.Kind != syntax.Null {
+		if !stubbed(from[i], item) {
 			left = append(left, item)
 		}
 	}
 	return left
+}
+
+// withoutStubbedPairs is withoutStubbed for the entries of a mapping.
+func (r *referencer) withoutStubbedPairs(from, pairs []syntax.Pair) []syntax.Pair {
+	if len(r.stubs) == 0 {
+		return pairs
+	}
+	var left []syntax.Pair
+	for i, p := range pairs {
+		if !stubbed(from[i].Value, p.Value) {
+			left = append(left, p)
+		}
+	}
+	return left
+}
+
+// stubbed reports whether a value was a reference to what a file that is left out may
+// hold: others are not empty.
+func stubbed(from, value *syntax.Node) bool {
+	return from.Kind == syntax.Reference && value.Kind == syntax.Null
 }
 
 // add counts a part of the value.

@@ -75,8 +75,8 @@ func (m *mended) overwrite(s *source, err error) bool {
 // region is a part of a text, from its first byte to behind its last.
 type region struct{ start, end int }
 
-// enclosing finds the last opener at or before at, or behind its dollar sign, whose end, which close finds, is not
-// before at.
+// enclosing finds the last opener at or before at, or behind a dollar sign there, whose
+// end, which close finds, is not before at.
 func enclosing(text []byte, at int, opener string, close func([]byte) int) (region, bool) {
 	end := min(at+len("$")+len(opener), len(text))
 	for range maxNested {
