@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -107,10 +106,11 @@ func (r *secretReader) argument(arg string) error {
 		if err != nil {
 			return err
 		}
-		if bytes.Contains(data, []byte("\r\n")) {
+		value := withoutNewline(data)
+		if strings.Contains(value, "\r\n") {
 			r.warn(fmt.Sprintf("secret %s: %s has Windows line ends, which are kept", name, at))
 		}
-		return r.add(name, withoutNewline(data))
+		return r.add(name, value)
 	}
 	// Whatever stands there may be the secret: it is not repeated.
 	return &exitError{code: exitUsage, err: fmt.Errorf("--secret %s=...: a value on the command line can be seen by every user of the machine, and stays in the shell's history", name),

@@ -52,6 +52,7 @@ func TestSecretArguments(t *testing.T) {
 		{arg: "A=file:" + file("plain", "of a file\n", 0o600), want: "of a file"},
 		{arg: "A=file:" + link, want: "through a link"},
 		{arg: "A=file:" + file("open", "of a file\n", 0o644), want: "of a file", warning: "(mode 0644): chmod 600 it"},
+		{arg: "A=file:" + file("one-windows", "one line\r\n", 0o600), want: "one line"},
 		{arg: "A=file:" + file("windows", "one line\r\ntwo lines\r\n", 0o600), want: "one line\r\ntwo lines", warning: "Windows line ends"},
 		{arg: "A=file:" + file("comma,colon:=", "odd names\n", 0o600), want: "odd names"},
 		{arg: "A=file:" + dir, err: "is a directory"},

@@ -83,18 +83,18 @@ func (o *output) Cancel() {}
 // Wait does nothing: [output.copy] has ended before the task is deleted.
 func (o *output) Wait() {}
 
-// written reports whether there is something to read. It does not wait.
-func (o *output) written() (bool, error) {
+// waiting tells how many bytes wait to be read, of which it takes 16 at most. It
+// does not wait itself.
+func (o *output) waiting() (n int, err error) {
 	conn, err := o.fifo.SyscallConn()
 	if err != nil {
-		return false, err
+		return 0, err
 	}
-	n := 0
-	controlErr := conn.Control(func(fd uintptr) { n, err = unix.Read(int(fd), make([]byte, 1)) })
+	controlErr := conn.Control(func(fd uintptr) { n, err = unix.Read(int(fd), make([]byte, 16)) })
 	if errors.Is(err, unix.EAGAIN) {
 		err = nil
 	}
-	return n > 0, errors.Join(err, controlErr)
+	return max(n, 0), errors.Join(err, controlErr)
 }
 
 // Close removes the FIFO.

@@ -155,6 +155,43 @@ func (w *signalWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// TestKilledFromOutside: that a container is killed, by whoever can, is no failure
+// of the job's script; that the script or all its processes are, is.
+func TestKilledFromOutside(t *testing.T) {
+	r := open(t, nil)
+	first := func(s exec.Sandbox) error { return unix.Kill(int(s.(*sandbox).task.Pid()), unix.SIGKILL) }
+	for _, test := range []struct {
+		name, script string
+		kill         func(exec.Sandbox) error
+		outside      bool
+	}{
+		{"the first process", "echo ready; sleep 1000", first, true},
+		{"by containerd", "echo ready; sleep 1000", func(s exec.Sandbox) error {
+			return s.(*sandbox).task.Kill(t.Context(), unix.SIGKILL)
+		}, true},
+		{"the script by itself", "echo ready; kill -KILL $$", nil, false},
+		{"all that it can reach", "echo ready; kill -KILL -1; kill -KILL 1; kill -KILL $$", nil, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := setup(t, r, job{})
+			out := &signalWriter{line: "ready", then: func() {
+				if test.kill != nil {
+					if err := test.kill(s); err != nil {
+						t.Error(err)
+					}
+				}
+			}}
+			code, err := s.Run(t.Context(), program(test.script), out)
+			if code != 137 || (classOf(err) == exec.ClassSystem) != test.outside || (err != nil) != test.outside {
+				t.Errorf("%d, %v", code, err)
+			}
+			if test.outside && !strings.Contains(err.Error(), "killed from outside") {
+				t.Errorf("error %v", err)
+			}
+		})
+	}
+}
+
 func TestCancel(t *testing.T) {
 	r := open(t, nil)
 	cause := errors.New("the reason")

@@ -195,11 +195,11 @@ func TestSpecArguments(t *testing.T) {
 func TestStartProgram(t *testing.T) {
 	p := exec.Program{Name: "script", Env: []string{"A=x'y", "B="}}
 	got, err := startProgram(p, "/bin/s h", false, true)
-	want := "trap : HUP INT QUIT TERM\necho > /.cic/started\ncd /builds/project || exit 1\nexport A='x'\\''y'\nexport B=''\n. /.cic/secrets/@env || exit 1\n[ ! -e /.cic/stop ] || exit 143\n'/bin/s h' /.cic/script >/.cic/output 2>&1\nexit $?\n"
+	want := "trap : HUP INT QUIT TERM\necho > /.cic/started\ncd /builds/project || exit 1\nexport A='x'\\''y'\nexport B=''\n. /.cic/secrets/@env || exit 1\n[ ! -e /.cic/stop ] || exit 143\n'/bin/s h' /.cic/script >/.cic/output 2>&1\nexitcode=$?\necho > /.cic/started\nexit $exitcode\n"
 	if err != nil || string(got) != want {
 		t.Errorf("got %q, %v; want %q", got, err, want)
 	}
-	if got, err = startProgram(p, "/bin/sh", true, false); err != nil || !strings.HasSuffix(string(got), "\n'/bin/sh' /.cic/script 2>&1\nexit $?\n") {
+	if got, err = startProgram(p, "/bin/sh", true, false); err != nil || !strings.HasSuffix(string(got), "\n'/bin/sh' /.cic/script 2>&1\nexitcode=$?\necho > /.cic/started\nexit $exitcode\n") {
 		t.Errorf("behind an entry point: %q, %v", got, err)
 	}
 	for _, bad := range []exec.Program{

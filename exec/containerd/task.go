@@ -34,11 +34,13 @@ const (
 	killTimeout = 30 * time.Second
 	// stopFile in programDir tells the start program not to start anything any more.
 	stopFile = "stop"
-	// startedFile in programDir is a FIFO, through which the start program tells that
-	// it was reached. A FIFO can be written to on a read-only mount.
+	// startedFile in programDir is a FIFO, to which the start program writes a byte
+	// when it is reached, and another when the job's program has ended. A FIFO can be
+	// written to on a read-only mount.
 	startedFile = "started"
-	// exitTerminated is the exit code of what SIGTERM ended.
+	// exitTerminated and exitKilled are the exit codes of what SIGTERM and SIGKILL ended.
 	exitTerminated = 128 + int(unix.SIGTERM)
+	exitKilled     = 128 + int(unix.SIGKILL)
 )
 
 // Run runs a program as [exec.Sandbox] says. SIGTERM goes to all processes of
@@ -99,7 +101,7 @@ func (s *sandbox) Run(ctx context.Context, p exec.Program, out io.Writer) (exitC
 	if err == nil && stopped {
 		err = context.Cause(ctx)
 	} else if err == nil {
-		err = s.requireStarted(started, p, int(status.ExitCode()))
+		err = s.requireProgress(started, p, int(status.ExitCode()))
 	}
 	return int(status.ExitCode()), err
 }
@@ -155,18 +157,23 @@ func (s *sandbox) firstProcess() []byte {
 	return line
 }
 
-// requireStarted makes sure that the image's entry point came to run the program,
-// since its own exit code says nothing about the job.
-func (s *sandbox) requireStarted(started *output, p exec.Program, exitCode int) error {
-	reached, err := started.written()
-	if err != nil {
+// requireProgress makes sure that the image's entry point came to run the program,
+// since its own exit code says nothing about the job; and that the job's program
+// had ended when the container's first process was killed. Of its own processes none
+// can do that: the kernel keeps the first of a PID namespace from them
+// (pid_namespaces(7)). Behind an entry point the first process is not cic's.
+func (s *sandbox) requireProgress(started *output, p exec.Program, exitCode int) error {
+	bytes, err := started.waiting()
+	switch {
+	case err != nil:
 		return systemError("", fmt.Errorf("see whether the job's program was reached: %w", err))
+	case bytes == 0 && (exitCode != exitKilled || !s.own):
+		return configError(`to do without the image's own entry point: image:entrypoint: [""]`, "image %s: its entry point %q ended with exit code %d before it ran the %s",
+			familiar(s.img.name), s.spec.Process.Args[0], exitCode, p.Name)
+	case bytes < 2 && exitCode == exitKilled && s.own && !s.hits.OOM:
+		return systemError("somebody or something on this machine did it, or removed it from containerd", errors.New("the job's container was killed from outside, by SIGKILL"))
 	}
-	if reached {
-		return nil
-	}
-	return configError(`to do without the image's own entry point: image:entrypoint: [""]`, "image %s: its entry point %q ended with exit code %d before it ran the %s",
-		familiar(s.img.name), s.spec.Process.Args[0], exitCode, p.Name)
+	return nil
 }
 
 // prepare writes the program where the container sees it, and makes sure that
@@ -234,7 +241,7 @@ func startProgram(p exec.Program, shell string, entered, secrets bool) ([]byte, 
 	if entered {
 		output = "2>&1"
 	}
-	fmt.Fprintf(&b, "%s %s %s\nexit $?\n", singleQuoted(shell), path.Join(programDir, p.Name), output)
+	fmt.Fprintf(&b, "%s %s %s\nexitcode=$?\necho > %s\nexit $exitcode\n", singleQuoted(shell), path.Join(programDir, p.Name), output, path.Join(programDir, startedFile))
 	return b.Bytes(), nil
 }
 
