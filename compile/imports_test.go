@@ -22,10 +22,11 @@ var layering = map[string][]string{
 	"compile/syntax":   {"plan/credential"},
 	"compile/match":    {},
 	"compile/expr":     {"compile/match"},
-	"compile/script":   {},
+	"compile/script":   {"compile/shellvar"},
+	"compile/shellvar": {},
 	"compile/glob":     {},
 	"compile/resolve":  {"compile/expr", "compile/match", "compile/syntax"},
-	"compile/pipeline": {"compile/match", "compile/syntax"},
+	"compile/pipeline": {"compile/match", "compile/shellvar", "compile/syntax"},
 	"compile/explain":  {},
 	"compile/lint":     {"compile/syntax"},
 	"compile":          {"compile/expr", "compile/glob", "compile/match", "compile/pipeline", "compile/resolve", "compile/script", "compile/syntax", "plan/credential", "plan"},
@@ -62,7 +63,7 @@ var owners = map[string][]string{
 }
 
 // standardOnly are packages without any outside module.
-var standardOnly = []string{"plan", "plan/draw", "plan/credential", "compile/explain", "compile/expr", "compile/glob", "compile/match", "exec/mask"}
+var standardOnly = []string{"plan", "plan/draw", "plan/credential", "compile/explain", "compile/expr", "compile/glob", "compile/match", "compile/shellvar", "exec/mask"}
 
 func TestImports(t *testing.T) {
 	for _, goos := range []string{"linux", "darwin", "windows"} {

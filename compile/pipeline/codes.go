@@ -40,7 +40,7 @@ const (
 	// CodeNoEffect (warning): a keyword that means nothing to a local run.
 	CodeNoEffect = "CIC2151"
 	// CodeShellVariable (warning): a variable that changes how programs start
-	// or how the shell reads a script.
+	// or how the shell reads a script, or that the script cannot set.
 	CodeShellVariable = "CIC2152"
 	// CodeReadAs (warning): a plain scalar that YAML reads as another text.
 	CodeReadAs = "CIC2153"

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/cic-ci/cic/compile/shellvar"
 	"github.com/cic-ci/cic/compile/syntax"
 )
 
@@ -74,14 +75,12 @@ func isIdentifier(s string) bool {
 }
 
 // shellVariable warns of a variable that changes how a shell reads a script or
-// how programs start, in the job's container. Of the names that begin with LD_,
-// those that change which files the dynamic linker loads (ld.so(8)): the others
-// are settings of builds as often as not.
+// how programs start, in the job's container, or that the script cannot set.
 func (d *decoder) shellVariable(key *syntax.Node) {
-	switch name := key.Value; name {
-	case "PATH", "IFS", "ENV", "BASH_ENV", "PS4",
-		"LD_AUDIT", "LD_LIBRARY_PATH", "LD_ORIGIN_PATH", "LD_PRELOAD":
-		d.warn(CodeShellVariable, key, "variable %q changes how the job's own shell and programs work", name)
+	if why, ok := shellvar.Affecting(key.Value); ok {
+		d.warn(CodeShellVariable, key, "variable %q %s", key.Value, why)
+	} else if why, ok := shellvar.Unsettable(key.Value); ok {
+		d.warn(CodeShellVariable, key, "variable %q is not set in the script: it %s", key.Value, why).Help = "give the variable another name"
 	}
 }
 

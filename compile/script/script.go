@@ -22,6 +22,8 @@ import (
 	"fmt"
 
 	"mvdan.cc/sh/v3/syntax"
+
+	"github.com/cic-ci/cic/compile/shellvar"
 )
 
 // Program is what to generate.
@@ -29,7 +31,7 @@ type Program struct {
 	// Header lines become comments at the top: "job: build", "stage: test".
 	Header []string
 	// Exports are set and exported before the first command, in order, except
-	// those that no portable program can set (see [SpecialVariable]).
+	// those that no portable program can set (see [shellvar.Unsettable]).
 	Exports []Export
 	// Dotenv: what the executor puts into [DotenvVariable] overrules the exports.
 	Dotenv bool
@@ -180,7 +182,7 @@ func (w *writer) exports(exports []Export) error {
 		if !syntax.ValidName(e.Name) {
 			return &Error{Command: -1, Msg: fmt.Sprintf("%q is no name of a shell variable", e.Name)}
 		}
-		if why, ok := unsettable[e.Name]; ok {
+		if why, ok := shellvar.Unsettable(e.Name); ok {
 			w.write("# " + e.Name + " is not set: it " + why)
 			continue
 		}

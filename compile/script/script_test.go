@@ -116,22 +116,6 @@ func TestReads(t *testing.T) {
 	}
 }
 
-func TestSpecialVariable(t *testing.T) {
-	for _, tt := range []struct {
-		name    string
-		set, ok bool
-	}{
-		{"UID", false, true}, {"PWD", false, true}, {"RANDOM", false, true}, {"_", false, true},
-		{"PATH", true, true}, {"IFS", true, true}, {"LD_PRELOAD", true, true}, {"BASH_ENV", true, true}, {"PS4", true, true},
-		{"HOME", true, false}, {"VERSION", true, false}, {"", true, false},
-	} {
-		why, set, ok := SpecialVariable(tt.name)
-		if set != tt.set || ok != tt.ok || (why != "") != tt.ok {
-			t.Errorf("SpecialVariable(%q) = %q, %v, %v", tt.name, why, set, ok)
-		}
-	}
-}
-
 func TestQuote(t *testing.T) {
 	for s, want := range map[string]string{"": "''", "a b": "'a b'", "it's": `'it'\''s'`, "$x\n`": "'$x\n`'"} {
 		if got, err := Quote(s); got != want || err != nil {

@@ -9,6 +9,8 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/cic-ci/cic/compile/shellvar"
 )
 
 // testShells are the shells in which a program of shell sh must do the same.
@@ -278,7 +280,8 @@ func TestRunBytes(t *testing.T) {
 // those that are set have their value.
 func TestRunSpecialVariables(t *testing.T) {
 	p := Program{Commands: []string{"echo ok"}}
-	for name := range unsettable {
+	unsettable := shellvar.UnsettableNames()
+	for _, name := range unsettable {
 		p.Exports = append(p.Exports, Export{name, []Part{{Text: "a b"}}})
 	}
 	for _, name := range []string{"HOME", "TMPDIR", "IFS", "PS4", "ENV", "BASH_ENV", "CDPATH", "LD_X", "TERM", "USER", "SHELL", "OPTARG", "OPTERR", "PS1"} {
