@@ -34,20 +34,18 @@ func fail(res *JobResult, err error) {
 	case res.Help != "":
 	case DiskFull(err):
 		res.Help = "to make room: cic gc"
-	case errors.Is(err, syscall.EMFILE):
+	case is(err, syscall.EMFILE):
 		res.Help = "let cic open more files (ulimit -n), or run fewer jobs at once (--jobs)"
 	}
 }
 
-// DiskFull reports whether there was no space left, for all or for this user. Of
-// what containerd says only the text arrives.
-func DiskFull(err error) bool {
-	for _, full := range []syscall.Errno{syscall.ENOSPC, syscall.EDQUOT} {
-		if errors.Is(err, full) || strings.Contains(err.Error(), full.Error()) {
-			return true
-		}
-	}
-	return false
+// DiskFull reports whether there was no space left, for all or for this user.
+func DiskFull(err error) bool { return is(err, syscall.ENOSPC) || is(err, syscall.EDQUOT) }
+
+// is reports whether err comes from a system call that failed so. Of what
+// containerd says only the text arrives.
+func is(err error, number syscall.Errno) bool {
+	return errors.Is(err, number) || strings.Contains(err.Error(), number.Error())
 }
 
 // exitText says what an exit code means.

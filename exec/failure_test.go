@@ -18,6 +18,7 @@ func TestFailHelp(t *testing.T) {
 		{"own", fmt.Errorf("write the log: %w", syscall.ENOSPC), room},
 		{"containerd's", &Error{Class: ClassSystem, Err: errors.New("create a container: write meta.db: no space left on device")}, room},
 		{"quota", fmt.Errorf("mkdir: %w", syscall.EDQUOT), room},
+		{"containerd's descriptors", errors.New("fork/exec /usr/sbin/runc: too many open files"), "let cic open more files (ulimit -n), or run fewer jobs at once (--jobs)"},
 		{"descriptors", fmt.Errorf("open: %w", syscall.EMFILE), "let cic open more files (ulimit -n), or run fewer jobs at once (--jobs)"},
 		{"with help", &Error{Class: ClassSystem, Help: "other", Err: syscall.ENOSPC}, "other"},
 		{"other", errors.New("no such file"), ""},
