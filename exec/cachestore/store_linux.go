@@ -108,17 +108,20 @@ func isPath(f *os.File, path string) (bool, error) {
 	return err == nil && os.SameFile(held, named), err
 }
 
-// lockNewDir is lockDir for a directory that may be missing, with an exclusive lock.
-func lockNewDir(path string) (*os.File, error) {
-	for {
-		if err := os.MkdirAll(path, 0o700); err != nil {
-			return nil, err
+// lockNewDir is lockDir for a directory that may be missing, with an exclusive
+// lock. Others may remove it, and its project's, while it is being made, which
+// os.MkdirAll reports as one that is missing or there already; that it happens
+// each of so many times means something else.
+func lockNewDir(path string) (f *os.File, err error) {
+	for range 1000 {
+		if err = os.MkdirAll(path, 0o700); err == nil {
+			f, err = lockDir(path, unix.LOCK_EX)
 		}
-		f, err := lockDir(path, unix.LOCK_EX)
-		if !errors.Is(err, fs.ErrNotExist) {
+		if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrExist) {
 			return f, err
 		}
 	}
+	return nil, err
 }
 
 // current returns the name of the generation that counts; empty for none.

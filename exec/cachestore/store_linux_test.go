@@ -359,6 +359,7 @@ func TestTwoProcesses(t *testing.T) {
 		for range 2 {
 			cmd := exec.Command(os.Args[0], "-test.run=^TestTwoProcesses$")
 			cmd.Env = append(os.Environ(), "CACHESTORE_CHURN="+s.dir)
+			cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
 			must(t, cmd.Start())
 			running = append(running, cmd)
 		}
@@ -379,4 +380,25 @@ func TestTwoProcesses(t *testing.T) {
 			t.Fatalf("%d generations of two keys are left after the processes were killed", n)
 		}
 	}
+}
+
+// TestLockNewDirRemoved has others remove what lockNewDir makes, at any point.
+func TestLockNewDirRemoved(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "project", "key")
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range 3000 {
+				f, err := lockNewDir(path)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				os.Remove(path)
+				os.Remove(filepath.Dir(path))
+				must(t, f.Close())
+			}
+		})
+	}
+	wg.Wait()
 }
