@@ -21,7 +21,8 @@ func bundleCommand() *cli.Command {
 		Usage:     "pack a plan with its scripts and images into one file",
 		ArgsUsage: "PLAN",
 		Description: "The file is an archive of an OCI image layout. cic exec, show, diff and graph take it for\n" +
-			"a PLAN; exec needs no network then. The images are those for this machine's platform.\n\n" +
+			"a PLAN; exec needs no network then. The images are those for this machine's platform.\n" +
+			"A signature beside the plan is packed too, for exec --key.\n\n" +
 			"Example:\n   cic bundle plan -o plan.tar && scp plan.tar elsewhere: && ssh elsewhere cic exec plan.tar",
 		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write `FILE`"},
@@ -75,13 +76,17 @@ func writeAside(name string, write func(*os.File) error) (err error) {
 
 // planFiles are the files of a plan's directory, in a fixed order.
 func planFiles(d *plan.Dir) ([]bundle.File, error) {
-	data, err := plan.Encode(d.Plan)
+	files := []bundle.File{{Path: "plan.json", Data: d.Text()}}
+	signature, err := d.Signature()
 	if err != nil {
 		return nil, fail(exitInvalid, err)
 	}
-	files := []bundle.File{{Path: "plan.json", Data: data}}
+	if signature != nil {
+		files = append(files, bundle.File{Path: "plan.json.sig", Data: signature})
+	}
 	if d.Map != nil {
-		if data, err = plan.EncodeMap(d.Map); err != nil {
+		data, err := plan.EncodeMap(d.Map)
+		if err != nil {
 			return nil, fail(exitInvalid, err)
 		}
 		files = append(files, bundle.File{Path: "plan.map.json", Data: data})

@@ -30,9 +30,9 @@ type Dir struct {
 	Warnings []string
 
 	path string
-	// file is the name of plan.json, and digest the SHA-256 digest of what was read of it.
-	file   string
-	digest [sha256.Size]byte
+	// file is the name of plan.json, and text what was read of it.
+	file string
+	text []byte
 	// files are those of a plan that is in memory, by path; nil for a directory.
 	files map[string][]byte
 }
@@ -75,8 +75,7 @@ func ReadDir(path string) (*Dir, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Dir{path: filepath.Dir(file)}
-	d.took(filepath.Base(file), data)
+	d := &Dir{path: filepath.Dir(file), file: filepath.Base(file), text: data}
 	if d.Plan, d.Warnings, err = Decode(data); err != nil {
 		return nil, inFile(file, err)
 	}
@@ -92,8 +91,7 @@ func ReadFiles(name string, files map[string][]byte) (*Dir, error) {
 	if !ok {
 		return nil, fmt.Errorf("%s: it holds no %s", name, planFile)
 	}
-	d := &Dir{path: name, files: files}
-	d.took(planFile, data)
+	d := &Dir{path: name, file: planFile, text: data, files: files}
 	var err error
 	if d.Plan, d.Warnings, err = Decode(data); err != nil {
 		return nil, inFile(name, err)

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"crypto"
+	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -25,6 +26,22 @@ func publicPEM(t *testing.T, key crypto.Signer) []byte {
 		t.Fatal(err)
 	}
 	return pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
+}
+
+func digestOf(text []byte) []byte {
+	sum := sha256.Sum256(text)
+	return sum[:]
+}
+
+// exchange has a public key that signs nothing.
+type exchange struct{ crypto.Signer }
+
+func (exchange) Public() crypto.PublicKey {
+	key, err := ecdh.X25519().NewPublicKey(make([]byte, 32))
+	if err != nil {
+		panic(err)
+	}
+	return key
 }
 
 func TestVerify(t *testing.T) {
@@ -54,8 +71,7 @@ func TestVerify(t *testing.T) {
 		t.Fatal(err)
 	}
 	sign := func(key crypto.Signer) []byte {
-		sum := sha256.Sum256(text)
-		signature, err := key.Sign(rand.Reader, sum[:], crypto.SHA256)
+		signature, err := key.Sign(rand.Reader, digestOf(text), crypto.SHA256)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -76,7 +92,10 @@ func TestVerify(t *testing.T) {
 		{"nothing", publicPEM(t, curve), []byte{}, "the signature is not of this plan and key", true},
 		{"none", publicPEM(t, curve), nil, "plan.json.sig: the plan has no signature", true},
 		{"no key", []byte("key"), sign(curve), "it is no public key in PEM", false},
-		{"Ed25519", publicPEM(t, edwards), sign(curve), "want ECDSA or RSA", false},
+		{"Ed25519", publicPEM(t, edwards), ed25519.Sign(edwards, text), "", false},
+		{"Ed25519 of the digest", publicPEM(t, edwards), ed25519.Sign(edwards, digestOf(text)), "the signature is not of this plan and key", true},
+		{"Ed25519 of another length", publicPEM(t, edwards), sign(curve), "the signature is not of this plan and key", true},
+		{"X25519", publicPEM(t, exchange{}), sign(curve), "want ECDSA, RSA or Ed25519", false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			name := filepath.Join(dir, planFile+signatureSuffix)

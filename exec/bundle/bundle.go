@@ -32,7 +32,7 @@ const (
 // annotationImage is the whole name of an image, as containerd writes it.
 const annotationImage = "io.containerd.image.name"
 
-// File is a file of the plan: plan.json, plan.map.json, or a script.
+// File is a file of the plan: plan.json, its signature, plan.map.json, or a script.
 type File struct {
 	// Path is relative to the plan's directory, with forward slashes.
 	Path string
