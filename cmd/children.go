@@ -78,6 +78,11 @@ func (p *project) childOptions(ctx context.Context, root *os.Root, pl *plan.Plan
 		Changes:         p.changes(ctx, since),
 		Vendored:        func(loc resolve.Location) (string, []byte, error) { return lock.Copy(root, loc) },
 	}
+	if given := at.Options["job-input"]; given != "" {
+		if o.JobInputs, err = compile.ParseJobInputTexts(given); err != nil {
+			return nil, err
+		}
+	}
 	if requests := at.Options["request"]; requests != "" {
 		for _, text := range strings.Split(requests, "; ") {
 			r, err := compile.ParseRequest(text)

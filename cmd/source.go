@@ -83,6 +83,13 @@ func repeatedOptions(c *cli.Context, o *compile.Options) error {
 		}
 		o.Requests = append(o.Requests, r)
 	}
+	for _, text := range c.StringSlice("job-input") {
+		v, err := compile.ParseJobInput(text)
+		if err != nil {
+			return usage("--job-input: %v", err)
+		}
+		o.JobInputs = append(o.JobInputs, v)
+	}
 	for _, text := range c.StringSlice("W") {
 		r, err := compile.ParseWarningRule(text)
 		if err != nil {

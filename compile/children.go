@@ -209,7 +209,7 @@ func childOptions(c child, env *environment) Options {
 func (o *Options) descend(parent *environment, given plan.Variables, files *childFiles, triggers ...string) {
 	o.Event, o.TargetBranch, o.Inputs = plan.ChildEvent, "", nil
 	o.parent, o.child = parent, files
-	o.Requests = nil
+	o.JobInputs, o.Requests = jobInputsBelow(parent.options.JobInputs, triggers), nil
 	for _, r := range parent.options.Requests {
 		for _, trigger := range triggers {
 			if name, ok := strings.CutPrefix(r.Job, trigger+"/"); ok {

@@ -56,8 +56,10 @@ type Options struct {
 	// ChangesSince is the ref that Changes compares with by the caller's choice and
 	// not by the event's; it is recorded.
 	ChangesSince string
-	// Inputs are values for the inputs that the pipeline file declares.
-	Inputs map[string]string
+	// Inputs are values for the inputs that the pipeline file declares, JobInputs for
+	// those of jobs; of one input the last counts.
+	Inputs    map[string]string
+	JobInputs []pipeline.InputValue
 	// Vendored returns the copy of an included file that is not in the project; see
 	// [resolve.Options].
 	Vendored func(resolve.Location) (name string, data []byte, err error)

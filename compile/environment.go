@@ -122,6 +122,9 @@ func changedOptions(o Options) map[string]string {
 	if o.SkipUnsupported {
 		options["skip-unsupported"] = "true"
 	}
+	if len(o.JobInputs) > 0 {
+		options["job-input"] = jobInputTexts(o.JobInputs)
+	}
 	if len(o.Requests) > 0 {
 		options["request"] = requestTexts(o.Requests)
 	}

@@ -11,9 +11,10 @@ import (
 
 // decode makes the model, of what there is.
 func decode(root *syntax.Node, env *environment) (*pipeline.Pipeline, syntax.ErrorList) {
-	p, errs := pipeline.Decode(root)
+	given := env.options.JobInputs
+	p, errs := pipeline.Decode(root, given...)
 	if len(env.stubs) == 0 {
-		return p, errs
+		return p, append(errs, checkJobInputs(p, given)...)
 	}
 	s := &stubbed{env: env, jobs: map[string]bool{}, stages: map[string]bool{}}
 	// A job that lacks a part is told of one at a time where they share it.
@@ -24,8 +25,12 @@ func decode(root *syntax.Node, env *environment) (*pipeline.Pipeline, syntax.Err
 			break
 		}
 		root = rest
-		p, errs = pipeline.Decode(root)
+		p, errs = pipeline.Decode(root, given...)
 	}
+	given = slices.DeleteFunc(slices.Clone(given), func(v pipeline.InputValue) bool {
+		return slices.ContainsFunc(env.leftOut, func(j resolve.LeftOut) bool { return j.Name == v.Job })
+	})
+	errs = append(errs, checkJobInputs(p, given)...)
 	return s.excuse(p, errs)
 }
 

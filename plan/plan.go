@@ -71,9 +71,9 @@ type Context struct {
 	// empty for every event but merge_request_event.
 	TargetBranch string `json:"target_branch,omitempty"`
 	// Options are the compiler's options that change meaning, where they differ
-	// from their default: "artifacts", "changes-since", "default-image", "posix",
-	// "request", "skip-unsupported"; and "stub-includes" and "warnings" in a plan with
-	// child pipelines that are compiled when it is run.
+	// from their default: "artifacts", "changes-since", "default-image", "job-input",
+	// "posix", "request", "skip-unsupported"; and "stub-includes" and "warnings" in a
+	// plan with child pipelines that are compiled when it is run.
 	Options map[string]string `json:"options,omitempty"`
 	// Given are the names of variables that were given on the command line.
 	Given []string `json:"given,omitempty"`

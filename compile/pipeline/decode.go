@@ -12,10 +12,10 @@ import (
 
 // Decode makes the model from a resolved tree: types, defaults, parallel jobs.
 // It reports all errors that concern one job or a name alone; whether stages
-// and needed jobs exist is left to the caller. The pipeline is incomplete if
-// the list holds an error.
-func Decode(root *syntax.Node) (*Pipeline, syntax.ErrorList) {
-	d := &decoder{seen: make(map[reported]bool), idle: make(map[string]bool), matcher: match.New(match.Texts)}
+// and needed jobs exist is left to the caller, as is whether there are the inputs
+// that values are given for. The pipeline is incomplete if the list holds an error.
+func Decode(root *syntax.Node, given ...InputValue) (*Pipeline, syntax.ErrorList) {
+	d := &decoder{seen: make(map[reported]bool), idle: make(map[string]bool), matcher: match.New(match.Texts), given: given}
 	if root == nil || root.Kind != syntax.Mapping {
 		if root == nil {
 			root = &syntax.Node{}
@@ -46,8 +46,10 @@ type decoder struct {
 	defaults Job
 	// idle are the keywords without effect that were remarked upon.
 	idle map[string]bool
-	// matcher matches the defaults of inputs.
+	// matcher matches the values of inputs.
 	matcher *match.Matcher
+	// given are values for the inputs of jobs.
+	given []InputValue
 }
 
 // reported identifies a diagnostic that was made.

@@ -40,8 +40,8 @@ func inputTypeNames() []string {
 // inputName is what an input may be called (specification 8.2).
 var inputName = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 
-// inputs decodes the inputs of a job, each of which has its default as value
-// (specification 8.4).
+// inputs decodes the inputs of a job, each of which has its default as value unless
+// one is given (specification 8.4).
 func (d *decoder) inputs(n *syntax.Node) []Input {
 	if n.Kind != syntax.Mapping {
 		d.wrongType(n, "inputs", "a mapping")
@@ -101,20 +101,55 @@ func (d *decoder) input(key, n *syntax.Node) Input {
 	if !valid {
 		return in
 	}
-	if pattern.Value != "" {
-		d.inputPattern(value, n.GetKey("regex"), what, kind, pattern.Value)
+	if pattern.Value != "" && kind != "string" {
+		d.fail(CodeConflict, n.GetKey("regex"), "%q is for inputs of type string", path(what, "regex"))
+		return in
+	}
+	d.inputPattern(value, fmt.Sprintf("%q", path(what, "default")), in.Value, pattern.Value)
+	for _, v := range d.given {
+		if v.Job == d.job && v.Name == in.Name {
+			d.giveInput(&in, key, v.Text, kind, options, pattern.Value)
+		}
 	}
 	return in
 }
 
-// inputValue checks that a value has the type of an input.
-func (d *decoder) inputValue(n *syntax.Node, what, kind string) bool {
-	for _, t := range inputTypes {
-		if t.name == kind && slices.Contains(t.kinds, n.Kind) {
-			return true
+// giveInput sets an input, declared at key, to a value that is given: the same is asked
+// of it as of the default.
+func (d *decoder) giveInput(in *Input, key *syntax.Node, text, kind string, options *syntax.Node, pattern string) {
+	value := syntax.NewScalar(syntax.String, text, key.Pos)
+	if kind != "string" {
+		if v := syntax.ParseValue("--job-input "+in.Name, text); v != nil {
+			value = v
 		}
 	}
+	if !hasInputType(value, kind) {
+		d.fail(CodeType, key, "input %q of job %q is given %q, but must be of type %s", in.Name, d.job, text, kind)
+		return
+	}
+	in.Value = inputText(value)
+	if options != nil && !slices.ContainsFunc(options.Items, func(o *syntax.Node) bool { return inputText(o) == in.Value }) {
+		e := d.fail(CodeValue, key, "input %q of job %q is given %q, which is not in its list of options", in.Name, d.job, text)
+		e.Notes = append(e.Notes, syntax.Note{Pos: options.Pos, Msg: "the options are here"})
+	}
+	d.inputPattern(key, fmt.Sprintf("the value given for input %q of job %q", in.Name, d.job), in.Value, pattern)
+}
+
+// inputValue checks that a value has the type of an input.
+func (d *decoder) inputValue(n *syntax.Node, what, kind string) bool {
+	if hasInputType(n, kind) {
+		return true
+	}
 	d.fail(CodeType, n, "%s must be of type %s, not %s", subject(what), kind, kindPhrases[n.Kind])
+	return false
+}
+
+func hasInputType(n *syntax.Node, kind string) bool {
+	for _, t := range inputTypes {
+		if t.name == kind {
+			return slices.Contains(t.kinds, n.Kind)
+		}
+	}
 	return false
 }
 
@@ -133,18 +168,18 @@ func (d *decoder) offers(n *syntax.Node, what, kind, value string) bool {
 	return offered
 }
 
-func (d *decoder) inputPattern(value, key *syntax.Node, what, kind, pattern string) {
-	if kind != "string" {
-		d.fail(CodeConflict, key, "%q is for inputs of type string", path(what, "regex"))
+// inputPattern checks what an input is set to at n against its regex, if it has one.
+func (d *decoder) inputPattern(n *syntax.Node, what, value, pattern string) {
+	if pattern == "" {
 		return
 	}
-	matches, err := d.matcher.Match(pattern, value.Value)
+	matches, err := d.matcher.Match(pattern, value)
 	switch {
 	case err != nil: // which is reported
 	case d.matcher.Report():
-		d.fail(CodePattern, value, "the patterns of all inputs together take too much work: it stops here")
+		d.fail(CodePattern, n, "the patterns of all inputs together take too much work: it stops here")
 	case !matches && !d.matcher.Spent():
-		d.fail(CodeValue, value, "%q is %q, which does not match %s", path(what, "default"), value.Value, pattern)
+		d.fail(CodeValue, n, "%s is %q, which does not match %s", what, value, pattern)
 	}
 }
 

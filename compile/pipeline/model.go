@@ -147,6 +147,14 @@ type Input struct {
 	Pos   syntax.Pos // of the name
 }
 
+// InputValue is a value that is given for an input of a job, in place of its default.
+type InputValue struct {
+	// Job is the name as in the file, for all copies that parallel makes of the job.
+	Job, Name string
+	// Text is the value as YAML, or as it is where the input is a string.
+	Text string
+}
+
 // Release is the release keyword. Its texts may hold variables, but for
 // ReleasedAt, a date of ISO 8601; "" stands for what is not specified.
 type Release struct {

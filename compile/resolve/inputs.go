@@ -307,15 +307,10 @@ func (l *loader) fromText(in *input, text *syntax.Node) *syntax.Node {
 	if in.kind == "string" {
 		return text
 	}
-	f, errs := syntax.Parse("--input "+in.name.Value, []byte("value: "+text.Value))
-	if f == nil || errs.HasErrors() || f.Root.Get("value") == nil {
-		return text
+	if v := syntax.ParseValue("--input "+in.name.Value, text.Value); v != nil {
+		return v
 	}
-	v := f.Root.Get("value")
-	if v.IsScalar() { // of no place that a person could look at
-		return syntax.NewScalar(v.Kind, v.Value, syntax.Pos{})
-	}
-	return v
+	return text
 }
 
 // complete applies the input's rules and checks its value.

@@ -73,6 +73,20 @@ func Parse(file string, data []byte) (*File, ErrorList) {
 	return f.unlessEmpty(), p.errs
 }
 
+// ParseValue reads one value from the command line, which name stands for in positions:
+// a scalar has none, as there is no file to look at. It is nil if the text is no value.
+func ParseValue(name, text string) *Node {
+	f, errs := Parse(name, []byte("value: "+text))
+	if f == nil || errs.HasErrors() || f.Header != nil || len(f.Root.Pairs) != 1 {
+		return nil
+	}
+	v := f.Root.Get("value")
+	if v != nil && v.IsScalar() {
+		return NewScalar(v.Kind, v.Value, Pos{})
+	}
+	return v
+}
+
 // content reads the documents behind a header: the last of them, if there is one,
 // is the content. It returns the first token of the first other one, nil if there
 // is none.
