@@ -44,7 +44,7 @@ type environment struct {
 	files   *files
 	// stubs are the places of includes whose files are left out, leftOut the jobs that
 	// are because of these.
-	stubs   []syntax.Pos
+	stubs   resolve.Stubs
 	leftOut []resolve.LeftOut
 	// trace notes where the files of diagnostics are included; nil until they are read.
 	trace func(syntax.ErrorList)

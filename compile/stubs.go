@@ -3,6 +3,7 @@ package compile
 import (
 	"fmt"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/cic-ci/cic/compile/pipeline"
 	"github.com/cic-ci/cic/compile/resolve"
@@ -34,8 +35,8 @@ func decode(root *syntax.Node, env *environment) (*pipeline.Pipeline, syntax.Err
 	return s.excuse(p, errs)
 }
 
-// withoutPartial returns the tree without the jobs that lack a part, which a file that
-// is left out may hold; nil if there are none.
+// withoutPartial returns the tree without the jobs, and the keywords of default, that lack
+// a part, which a file that is left out may hold; nil if there are none.
 func (s *stubbed) withoutPartial(root *syntax.Node, errs syntax.ErrorList) *syntax.Node {
 	partial := map[string]bool{}
 	for _, e := range errs {
@@ -48,10 +49,75 @@ func (s *stubbed) withoutPartial(root *syntax.Node, errs syntax.ErrorList) *synt
 		e.Code, e.Label, e.Help = resolve.CodeStubbed, "", ""
 		s.report(e)
 	}
+	def := s.withoutDefaults(root.Get("default"), errs)
+	if len(partial) == 0 && def == nil {
+		return nil
+	}
+	var left []syntax.Pair
+	for _, p := range root.Pairs {
+		if p.Key.Value == "default" && def != nil {
+			p.Value = def
+		}
+		if !partial[p.Key.Value] {
+			left = append(left, p)
+		}
+	}
+	return syntax.NewMapping(root.Pos, left)
+}
+
+// withoutDefaults returns default without the keywords that lack a part; nil if there
+// are none, which all errors without a job may be about.
+func (s *stubbed) withoutDefaults(def *syntax.Node, errs syntax.ErrorList) *syntax.Node {
+	if def == nil {
+		return nil
+	}
+	var places map[syntax.Pos]string
+	partial := map[string]bool{}
+	for _, e := range errs {
+		if e.Code != pipeline.CodeMissing || e.Job != "" {
+			continue
+		}
+		if places == nil {
+			places = keywordsByPlace(def)
+		}
+		keyword, ok := places[e.Pos]
+		if !ok || partial[keyword] {
+			continue
+		}
+		partial[keyword] = true
+		e.Msg = fmt.Sprintf("%q of \"default\" is left out: %s", keyword, e.Msg)
+		e.Code, e.Label, e.Help = resolve.CodeStubbed, "", ""
+		s.report(e)
+	}
 	if len(partial) == 0 {
 		return nil
 	}
-	return syntax.NewMapping(root.Pos, slices.DeleteFunc(slices.Clone(root.Pairs), func(p syntax.Pair) bool { return partial[p.Key.Value] }))
+	return syntax.NewMapping(def.Pos, slices.DeleteFunc(slices.Clone(def.Pairs), func(p syntax.Pair) bool { return partial[p.Key.Value] }))
+}
+
+// keywordsByPlace tells of each place in a mapping under which of its keys it is.
+func keywordsByPlace(n *syntax.Node) map[syntax.Pos]string {
+	places := map[syntax.Pos]string{}
+	seen := map[*syntax.Node]bool{}
+	var visit func(n *syntax.Node, keyword string)
+	visit = func(n *syntax.Node, keyword string) {
+		if seen[n] { // which an alias stands for
+			return
+		}
+		seen[n] = true
+		places[n.Pos] = keyword
+		for _, item := range n.Items {
+			visit(item, keyword)
+		}
+		for _, p := range n.Pairs {
+			places[p.Key.Pos] = keyword
+			visit(p.Value, keyword)
+		}
+	}
+	for _, p := range n.Pairs {
+		visit(p.Value, p.Key.Value)
+	}
+	return places
 }
 
 // leaveOut notes a job that is left out.
@@ -77,9 +143,9 @@ func (s *stubbed) excuse(p *pipeline.Pipeline, errs syntax.ErrorList) (*pipeline
 	p.Jobs = slices.DeleteFunc(p.Jobs, s.withoutMaker)
 	s.addStages(p)
 	for _, j := range p.Jobs {
-		s.needs(j, j.Needs)
+		s.needs(j, &j.Needs, "job %q has none of its needs, and waits for all earlier stages")
 		for i := range j.Rules {
-			s.needs(j, j.Rules[i].Needs)
+			s.needs(j, &j.Rules[i].Needs, "job %q has none of the needs of a rule, and those without the rule")
 		}
 		if j.Dependencies != nil {
 			*j.Dependencies = slices.DeleteFunc(*j.Dependencies, func(name pipeline.Text) bool { return s.missing(j, name, "depends on") })
@@ -181,10 +247,28 @@ func waitsFor(j *pipeline.Job) (names []string) {
 	return names
 }
 
-func (s *stubbed) needs(j *pipeline.Job, needs *[]pipeline.Need) {
-	if needs != nil {
-		*needs = slices.DeleteFunc(*needs, func(n pipeline.Need) bool { return !n.Optional && s.missing(j, n.Job, "needs") })
+// needs drops the needs of jobs that are not there. A job of whose needs none is left,
+// and which has some, is one without needs: it would start at once otherwise, a
+// deployment before all that it was to wait for. That is told by format.
+func (s *stubbed) needs(j *pipeline.Job, needs **[]pipeline.Need, format string) {
+	if *needs == nil {
+		return
 	}
+	var gone pipeline.Text
+	kept := slices.DeleteFunc(slices.Clone(**needs), func(n pipeline.Need) bool {
+		if n.Optional || !s.missing(j, n.Job, "needs") {
+			return false
+		}
+		gone = n.Job
+		return true
+	})
+	if len(kept) > 0 || gone.Value == "" {
+		*needs = &kept
+		return
+	}
+	*needs = nil
+	s.report(&syntax.Error{Code: resolve.CodeStubbed, Pos: j.Pos, Len: utf8.RuneCountInString(j.Base), Job: j.Name,
+		Msg: fmt.Sprintf(format, j.Base)})
 }
 
 // missing reports whether a job names one that is not there, which is told.
@@ -202,7 +286,7 @@ func (s *stubbed) report(e *syntax.Error) {
 	if !e.Pos.IsValid() {
 		e.Len = 0
 	}
-	e.Notes = []syntax.Note{{Pos: s.env.stubs[0], Msg: "left out here"}}
+	e.Notes = s.env.stubs.Notes()
 	s.diags.report(e)
 }
 

@@ -32,7 +32,7 @@ type extender struct {
 	errs    *syntax.ErrorList
 	*merger
 	large bool // reported
-	stubs stubs
+	stubs Stubs
 	// path are the entries being resolved, each a base of the one before.
 	path []*entry
 }

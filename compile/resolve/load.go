@@ -68,7 +68,7 @@ type loader struct {
 	o      Options
 	errs   syntax.ErrorList
 	merger merger
-	stubs  stubs
+	stubs  Stubs
 	// sources are the texts of all files that were read, by name.
 	sources map[string][]byte
 	// included are the places where files are included for the first time, by the name

@@ -21,7 +21,7 @@ type referencer struct {
 	done map[*syntax.Node]*resolution
 	// path are the references being resolved, each found in the value of the one before.
 	path  []*syntax.Node
-	stubs stubs
+	stubs Stubs
 }
 
 // resolution is what a node has become.
@@ -35,7 +35,7 @@ type resolution struct {
 
 // references returns the tree without references (specification, section 6.2).
 // They see the tree as it is after extends.
-func references(root *syntax.Node, errs *syntax.ErrorList, s stubs) *syntax.Node {
+func references(root *syntax.Node, errs *syntax.ErrorList, s Stubs) *syntax.Node {
 	r := &referencer{root: root, errs: errs, done: map[*syntax.Node]*resolution{}, stubs: s}
 	pairs := slices.Clone(root.Pairs)
 	size := 0
@@ -229,15 +229,16 @@ func child(n, key *syntax.Node) *syntax.Node {
 func (r *referencer) missing(n *syntax.Node, i int, at *syntax.Node) {
 	item := n.Items[i]
 	e := r.errs.Add(CodeReference, item.Pos, len([]rune(item.Raw)), fmt.Sprintf("%s: ", referenceText(n)))
+	if at.Kind == syntax.Reference {
+		e.Msg += fmt.Sprintf("%q is a reference itself, and nothing inside of it can be named", n.Items[i-1].Value)
+		return
+	}
 	defer r.stubs.excuse(e)
 	switch {
 	case i == 0:
 		e.Msg += fmt.Sprintf("%q does not exist", item.Value)
 	case at.Kind == syntax.Mapping:
 		e.Msg += fmt.Sprintf("%q has no %q", n.Items[i-1].Value, item.Value)
-	case at.Kind == syntax.Reference:
-		e.Msg += fmt.Sprintf("%q is a reference itself, and nothing inside of it can be named", n.Items[i-1].Value)
-		return
 	default:
 		e.Msg += fmt.Sprintf("%q is %s, which has no %q", n.Items[i-1].Value, at.Kind.WithArticle(), item.Value)
 		return

@@ -23,7 +23,7 @@ type Result struct {
 	Sources map[string][]byte
 	// Stubs are the places of the includes whose files are left out, and LeftOut the
 	// jobs that are for that reason.
-	Stubs   []syntax.Pos
+	Stubs   Stubs
 	LeftOut []LeftOut
 
 	included map[string]syntax.Pos

@@ -15,23 +15,36 @@ type LeftOut struct {
 	Pos         syntax.Pos
 }
 
-// stubs are the places of the includes that are left out; what is missing may be in
+// Stubs are the places of the includes that are left out; what is missing may be in
 // any of their files, so that it is no error.
-type stubs []syntax.Pos
+type Stubs []syntax.Pos
+
+// Notes name the places, not all of many.
+func (s Stubs) Notes() (notes []syntax.Note) {
+	const most = 3
+	places := slices.Compact(slices.Clone(s)) // an include of several files is one
+	if len(places) > most {
+		notes = append(notes, syntax.Note{Msg: fmt.Sprintf("files of %d includes are left out, of which these are the first", len(places))})
+	}
+	for _, at := range places[:min(len(places), most)] {
+		notes = append(notes, syntax.Note{Pos: at, Msg: "left out here"})
+	}
+	return notes
+}
 
 // excuse makes a warning of an error about what is missing, if a file is left out.
-func (s stubs) excuse(e *syntax.Error) {
+func (s Stubs) excuse(e *syntax.Error) {
 	if len(s) == 0 {
 		return
 	}
 	e.Severity, e.Code, e.Label, e.Help = syntax.SeverityWarning, CodeStubbed, "", ""
 	e.Msg += "; it may be in a file that is left out"
-	e.Notes = append(e.Notes, syntax.Note{Pos: s[0], Msg: "left out here"})
+	e.Notes = append(e.Notes, s.Notes()...)
 }
 
 // leaveOut takes the jobs out of the tree that have nothing to run: their scripts may
 // be in files that are left out.
-func (s stubs) leaveOut(root *syntax.Node, errs *syntax.ErrorList) (*syntax.Node, []LeftOut) {
+func (s Stubs) leaveOut(root *syntax.Node, errs *syntax.ErrorList) (*syntax.Node, []LeftOut) {
 	if len(s) == 0 {
 		return root, nil
 	}
@@ -47,7 +60,7 @@ func (s stubs) leaveOut(root *syntax.Node, errs *syntax.ErrorList) (*syntax.Node
 		}
 		out = append(out, job)
 		e := errs.Warn(CodeStubbed, p.Key.Pos, len([]rune(p.Key.Raw)), fmt.Sprintf("job %q is left out: what it runs may be in a file that is left out", name))
-		e.Notes, e.Job = []syntax.Note{{Pos: s[0], Msg: "left out here"}}, name
+		e.Notes, e.Job = s.Notes(), name
 		return true
 	})
 	return syntax.NewMapping(root.Pos, pairs), out
