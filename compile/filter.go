@@ -25,6 +25,8 @@ func (s *selector) applyFilters(j *pipeline.Job, d *decision) {
 			d.tried = []plan.TriedRule{{Rule: text, Unmet: d.unmet, Values: s.seen}}
 		}
 	}()
+	s.checkFilter(j.Only, "only")
+	s.checkFilter(j.Except, "except")
 	only := j.Only
 	if only == nil {
 		if s.workflow {
@@ -44,6 +46,17 @@ func (s *selector) applyFilters(j *pipeline.Job, d *decision) {
 	}
 	if why, rule := s.met(j, j.Except); why != "" {
 		d.included, d.unmet, d.reason, d.rule, d.pos = false, "except", why, rule, j.Except.Pos
+	}
+}
+
+// checkFilter looks for faults in what need not be looked at to decide: GitLab
+// refuses them whatever the ref is (specification sections 1 and 11).
+func (s *selector) checkFilter(f *pipeline.Filter, keyword string) {
+	if f == nil {
+		return
+	}
+	for _, text := range f.Variables {
+		s.expression(text, keyword+":variables")
 	}
 }
 

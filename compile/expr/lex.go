@@ -165,6 +165,11 @@ func wordError(word string, before []token, fail func(text, msg, help string) *E
 			return fail(word, fmt.Sprintf("text %q behind a string", word), "a string has no escape sequences; use the other kind of quotes outside")
 		}
 	}
+	if n := len(before); n > 0 && before[n-1].kind == tokPattern {
+		if _, isOp := wordyOps[word]; !isOp {
+			return fail(word, fmt.Sprintf("text %q behind a pattern", word), `write \/ for a slash inside of a pattern`)
+		}
+	}
 	if op, ok := wordyOps[word]; ok {
 		return fail(word, fmt.Sprintf("unknown operator %q", word), "write "+op)
 	}
