@@ -12,6 +12,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -62,7 +63,22 @@ func usage(format string, args ...any) error {
 func Main() int {
 	containerd.Main()
 	userns.Main()
+	boundMemory()
 	return run(context.Background(), os.Args, os.Stdin, os.Stdout, os.Stderr)
+}
+
+// maxGarbage is how much of the memory in use may be garbage before it is collected, in
+// per cent (GOGC in the documentation of package runtime).
+const maxGarbage = 50
+
+// boundMemory lets a pipeline take less memory than Go's default of 100 per cent would:
+// a file may be made to take as much as is allowed. It costs ordinary ones no time that
+// can be measured. A limit (GOMEMLIMIT) would: beyond it a pipeline of 20,000 jobs takes
+// twice its time.
+func boundMemory() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(maxGarbage)
+	}
 }
 
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {

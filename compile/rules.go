@@ -64,6 +64,9 @@ func overlaid(base, over []pipeline.Variable) []pipeline.Variable {
 // behind it are looked at for faults alone.
 func (s *selector) applyRules(j *pipeline.Job, d *decision) *pipeline.Rule {
 	for i := range j.Rules {
+		if s.env.matcher.Spent() { // the pipeline is refused
+			break
+		}
 		r := &j.Rules[i]
 		if d.by != nil {
 			s.expression(r.If, "rules:if")

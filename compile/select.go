@@ -119,6 +119,10 @@ func (s *selector) decide(j *pipeline.Job) decision {
 // expressionKey is an expression and the keyword that it belongs to.
 type expressionKey struct{ text, where string }
 
+// maxKeptExpressions is the number of parsed expressions that are kept at most, before
+// all of them are forgotten: a file may hold tens of thousands, each another.
+const maxKeptExpressions = 4096
+
 // expression parses a rule's if, or another expression; nil for a rule without
 // one, or a broken one.
 func (s *selector) expression(text pipeline.Text, where string) *expr.Expr {
@@ -140,6 +144,9 @@ func (s *selector) expression(text pipeline.Text, where string) *expr.Expr {
 	}
 	for _, w := range e.Warnings() {
 		s.reportExpression(text, w, syntax.Error{Severity: syntax.SeverityWarning, Code: codeDoubtful, Msg: where + ": "})
+	}
+	if len(s.expressions) == maxKeptExpressions {
+		clear(s.expressions)
 	}
 	s.expressions[key] = e
 	return e

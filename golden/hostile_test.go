@@ -16,9 +16,8 @@ import (
 	"github.com/cic-ci/cic/compile"
 )
 
-// hostileMemory bounds what cic may take for a hostile file, in MiB. On an idle machine
-// it takes less than 100; on a busy one the collection of garbage comes later.
-const hostileMemory = 128
+// hostileMemory bounds what cic may take for a hostile file, in MiB.
+const hostileMemory = 100
 
 // hostileFiles are meant to take all time or memory. All are within the size of a
 // file; some are valid YAML, none is a pipeline.

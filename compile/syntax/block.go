@@ -17,8 +17,8 @@ type place struct {
 	// of a key, behind which no block collection may begin.
 	line   int
 	inline bool
-	// at stands for a node that is missing.
-	at *tok
+	// at stands for a node that is missing, the token there if it is none.
+	at tok
 }
 
 // node reads the block node at pl, a null if there is none.
@@ -27,7 +27,7 @@ func (p *parser) node(pl place) (*Node, *Error) {
 	inline := pl.inline && t.line == pl.line
 	switch {
 	case t.kind == tokenEOF, t.col < pl.min && (t.kind != tokenEntry || t.col < pl.minList || t.line == pl.line):
-		if pl.at == nil {
+		if !pl.at.exists() {
 			pl.at = t
 		}
 		return p.newNode(Null, pl.at)
@@ -42,7 +42,7 @@ func (p *parser) node(pl place) (*Node, *Error) {
 		}
 		return p.blockMapping(t.col)
 	case t.kind == tokenAnchor, t.kind == tokenTag:
-		return p.withProperties(false, func(last *tok) (*Node, *Error) {
+		return p.withProperties(false, func(last tok) (*Node, *Error) {
 			if p.peek().kind == tokenEntry && p.peek().line == last.endLine {
 				return nil, p.unexpected(p.peek())
 			}
@@ -59,7 +59,7 @@ func (p *parser) node(pl place) (*Node, *Error) {
 func (p *parser) simple() (*Node, *Error) {
 	switch t := p.peek(); t.kind {
 	case tokenPlain, tokenQuoted, tokenBlock:
-		return p.scalarOf(p.next(), nil)
+		return p.scalarOf(p.next(), tok{})
 	case tokenAlias:
 		return p.alias()
 	case tokenListStart:
@@ -149,12 +149,12 @@ func (p *parser) mappingEntry(col int, b *mappingBuilder) *Error {
 }
 
 // mappingKey reads a key and its colon.
-func (p *parser) mappingKey(col int) (key *Node, colon *tok, e *Error) {
+func (p *parser) mappingKey(col int) (key *Node, colon tok, e *Error) {
 	t := p.peek()
 	if t.kind == tokenKey {
 		p.next()
 		if key, e = p.node(place{min: col + 1, minList: col + 1, line: t.line, at: t}); e != nil {
-			return nil, nil, e
+			return nil, tok{}, e
 		}
 		if p.peek().kind != tokenColon || p.peek().col != col {
 			return key, t, p.keyKind(key, t)
@@ -163,7 +163,7 @@ func (p *parser) mappingKey(col int) (key *Node, colon *tok, e *Error) {
 	}
 	key, e = p.implicitKey()
 	if e != nil {
-		return nil, nil, e
+		return nil, tok{}, e
 	}
 	return key, p.next(), p.keyKind(key, t)
 }
@@ -175,14 +175,14 @@ func (p *parser) implicitKey() (*Node, *Error) {
 	case tokenColon:
 		return p.newNode(Null, t)
 	case tokenAnchor, tokenTag:
-		return p.withProperties(true, func(*tok) (*Node, *Error) { return p.implicitKey() })
+		return p.withProperties(true, func(tok) (*Node, *Error) { return p.implicitKey() })
 	case tokenAlias:
 		return p.alias()
 	}
-	return p.scalarOf(p.next(), nil)
+	return p.scalarOf(p.next(), tok{})
 }
 
-func (p *parser) keyKind(key *Node, t *tok) *Error {
+func (p *parser) keyKind(key *Node, t tok) *Error {
 	if key.IsScalar() {
 		return nil
 	}
@@ -220,7 +220,7 @@ func (p *parser) blockList(col int) (*Node, *Error) {
 
 // checkIndent refuses tabs before a key or a dash, and a key or dash at another
 // column than the ones before it.
-func (p *parser) checkIndent(t *tok, col int) *Error {
+func (p *parser) checkIndent(t tok, col int) *Error {
 	if !t.first {
 		return nil
 	}
@@ -261,7 +261,7 @@ func (p *parser) checkAfter(col int) *Error {
 	return p.unexpected(t)
 }
 
-func (p *parser) misaligned(t *tok, col int) *Error {
+func (p *parser) misaligned(t tok, col int) *Error {
 	e := p.fail(CodeSyntax, t, "wrong indentation: column %d is not that of a key or list above", t.col)
 	if t.col > col {
 		e.Notes = []Note{{Msg: fmt.Sprintf("the entries above begin in column %d", col)}}
@@ -284,11 +284,8 @@ func (p *parser) nestedColon() *Error {
 }
 
 // unexpected is the error of a token that cannot stand where it does.
-func (p *parser) unexpected(t *tok) *Error {
-	last := &tok{}
-	if p.last != nil {
-		last = p.last
-	}
+func (p *parser) unexpected(t tok) *Error {
+	last := p.last
 	e := p.misplaced(t, last)
 	closed := last.kind == tokenListEnd || last.kind == tokenMapEnd
 	if e.Help == "" && p.flow == 0 && closed && last.endLine == t.line && t.kind != tokenEOF {
@@ -298,7 +295,7 @@ func (p *parser) unexpected(t *tok) *Error {
 }
 
 // misplaced is the error of t, which cannot stand behind last.
-func (p *parser) misplaced(t, last *tok) *Error {
+func (p *parser) misplaced(t, last tok) *Error {
 	switch {
 	case p.flow == 0 && t.kind == tokenColon && (last.kind == tokenPlain || last.kind == tokenQuoted) && last.endLine > last.line:
 		return p.longKey(last, t)
@@ -328,7 +325,7 @@ func (p *parser) misplaced(t, last *tok) *Error {
 
 // longKey is the error of t, a scalar over several lines, before colon. Mostly it is
 // not meant as one key: what the first line lacks is told by how the last is indented.
-func (p *parser) longKey(t, colon *tok) *Error {
+func (p *parser) longKey(t, colon tok) *Error {
 	line := []rune(p.src.line(t.line))
 	before, first := strings.TrimSpace(string(line[:t.col-1])), strings.TrimSpace(string(line[t.col-1:]))
 	last := p.src.line(colon.line)
@@ -346,7 +343,7 @@ func (p *parser) longKey(t, colon *tok) *Error {
 }
 
 // strayText reports a text where none can be; last is the token before it.
-func (p *parser) strayText(t, last *tok) *Error {
+func (p *parser) strayText(t, last tok) *Error {
 	text := t.text
 	if t.endLine > t.line { // the lines below are read as part of it
 		text = strings.TrimSpace(string([]rune(p.src.line(t.line))[t.col-1:]))
@@ -360,7 +357,7 @@ func (p *parser) strayText(t, last *tok) *Error {
 
 // invalid is the error of an invalid token. Behind a quote that is not closed
 // nothing can be read.
-func (p *parser) invalid(t *tok) *Error {
+func (p *parser) invalid(t tok) *Error {
 	p.stop = p.stop || t.problem.Code == CodeUnclosed
 	return t.problem
 }

@@ -69,7 +69,7 @@ func (p *parser) flowItems(end tokenKind, item func() *Error) *Error {
 }
 
 // closed returns an error if the document ends, and so open has no end.
-func (p *parser) closed(open *tok) *Error {
+func (p *parser) closed(open tok) *Error {
 	if p.peek().kind != tokenEOF {
 		return nil
 	}
@@ -79,7 +79,7 @@ func (p *parser) closed(open *tok) *Error {
 
 // inFlow adds to a syntax error where the collection around it begins, if that
 // is on another line: its end may be what is missing.
-func (p *parser) inFlow(open *tok, e *Error) *Error {
+func (p *parser) inFlow(open tok, e *Error) *Error {
 	if e.Code == CodeSyntax && e.Pos.Line != open.line && len(e.Notes) == 0 {
 		e.Notes = append(e.Notes, Note{p.pos(open), `inside of this "` + open.text + `"; is its end missing?`})
 	}
@@ -121,7 +121,7 @@ func (p *parser) flowKey() (*Node, *Error) {
 }
 
 // flowPair reads the colon and the value behind key, if there are any.
-func (p *parser) flowPair(b *mappingBuilder, key *Node, t *tok) *Error {
+func (p *parser) flowPair(b *mappingBuilder, key *Node, t tok) *Error {
 	if e := p.keyKind(key, t); e != nil {
 		return e
 	}
@@ -151,7 +151,7 @@ func (p *parser) flowPair(b *mappingBuilder, key *Node, t *tok) *Error {
 func (p *parser) flowNode() (*Node, *Error) {
 	switch p.peek().kind {
 	case tokenAnchor, tokenTag:
-		return p.withProperties(true, func(last *tok) (*Node, *Error) {
+		return p.withProperties(true, func(last tok) (*Node, *Error) {
 			switch p.peek().kind {
 			case tokenComma, tokenColon, tokenListEnd, tokenMapEnd:
 				return p.newNode(Null, last)

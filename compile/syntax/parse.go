@@ -56,7 +56,7 @@ func Parse(file string, data []byte) (*File, ErrorList) {
 	if f.Root == nil {
 		return nil, p.errs
 	}
-	var ignored *tok
+	var ignored tok
 	read := "only the first document of a file is read"
 	if f.Root.GetKey("spec") == nil {
 		if p.nextDocument() {
@@ -66,7 +66,7 @@ func Parse(file string, data []byte) (*File, ErrorList) {
 		read = "only the first and the last document of a file with inputs are read"
 		ignored = p.content(f)
 	}
-	if ignored != nil {
+	if ignored.exists() {
 		w := p.errs.Warn(CodeIgnoredDocument, p.pos(ignored), ignored.width(), read+", this one is ignored")
 		w.Help = `remove the "---" above it`
 	}
@@ -88,13 +88,12 @@ func ParseValue(name, text string) *Node {
 }
 
 // content reads the documents behind a header: the last of them, if there is one,
-// is the content. It returns the first token of the first other one, nil if there
-// is none.
-func (p *parser) content(f *File) (ignored *tok) {
+// is the content. It returns the first token of the first other one, if there is one.
+func (p *parser) content(f *File) (ignored tok) {
 	header, errs := f.Root, p.errs
-	var begin *tok
+	var begin tok
 	for p.nextDocument() {
-		if begin != nil && ignored == nil {
+		if begin.exists() && !ignored.exists() {
 			ignored = begin
 		}
 		begin, p.errs = p.peek(), slices.Clip(errs)
@@ -116,8 +115,8 @@ func (f *File) unlessEmpty() *File {
 type parser struct {
 	src  *source
 	scan *scanner
-	// last is the last token taken, nil before the first; taken counts them.
-	last  *tok
+	// last is the last token taken, if there is one; taken counts them.
+	last  tok
 	taken int
 	// begun: a marker begins the document that is next.
 	begun bool
@@ -141,10 +140,10 @@ type anchor struct {
 	nodes int
 }
 
-func (p *parser) peek() *tok { return p.scan.look(0) }
+func (p *parser) peek() tok { return p.scan.look(0) }
 
 // next takes the next token, but not the last of the document.
-func (p *parser) next() *tok {
+func (p *parser) next() tok {
 	t := p.peek()
 	if t.kind != tokenEOF {
 		p.last = p.scan.take()
@@ -167,7 +166,7 @@ func (p *parser) nextDocument() bool {
 
 // document reads a document and goes to its end.
 func (p *parser) document() *Node {
-	p.anchors, p.last, p.depth, p.flow, p.nodes, p.aliased, p.stop = map[string]*anchor{}, nil, 0, 0, 0, 0, false
+	p.anchors, p.last, p.depth, p.flow, p.nodes, p.aliased, p.stop = map[string]*anchor{}, tok{}, 0, 0, 0, 0, false
 	p.members = [MaxDepth + 1]int{}
 	n := p.root()
 	for p.peek().kind != tokenEOF {
@@ -177,14 +176,14 @@ func (p *parser) document() *Node {
 	return n
 }
 
-func (p *parser) pos(t *tok) Pos { return Pos{p.src.file, t.line, max(t.col, 1)} }
+func (p *parser) pos(t tok) Pos { return Pos{p.src.file, t.line, max(t.col, 1)} }
 
-func (p *parser) fail(code string, t *tok, format string, args ...any) *Error {
+func (p *parser) fail(code string, t tok, format string, args ...any) *Error {
 	return &Error{Code: code, Pos: p.pos(t), Len: t.width(), Msg: fmt.Sprintf(format, args...)}
 }
 
 // newNode counts and returns a node.
-func (p *parser) newNode(kind Kind, t *tok) (*Node, *Error) {
+func (p *parser) newNode(kind Kind, t tok) (*Node, *Error) {
 	if e := p.count(1, t); e != nil {
 		return nil, e
 	}
@@ -192,7 +191,7 @@ func (p *parser) newNode(kind Kind, t *tok) (*Node, *Error) {
 }
 
 // count adds n to the number of values.
-func (p *parser) count(n int, t *tok) *Error {
+func (p *parser) count(n int, t tok) *Error {
 	p.nodes += n
 	if p.members[p.depth]++; p.members[p.depth] > MaxMembers {
 		p.stop = true
@@ -214,7 +213,7 @@ func (p *parser) count(n int, t *tok) *Error {
 }
 
 // enter counts a collection that begins at t; leave must follow.
-func (p *parser) enter(t *tok) *Error {
+func (p *parser) enter(t tok) *Error {
 	p.depth++
 	if p.depth > MaxDepth {
 		p.stop = true

@@ -8,8 +8,9 @@ import "strings"
 func (s *scanner) plain(l lexeme) {
 	s.mayBeKey()
 	t := s.here(tokenPlain, "")
-	text, e := s.plainPart(l)
-	var more []string
+	part, e := s.plainPart(l)
+	t.text = part
+	var lines strings.Builder // of a scalar of several lines, the first included
 	s.keyAllowed = false
 	for e == nil && s.peek(0) == '\n' {
 		var breaks int
@@ -19,15 +20,20 @@ func (s *scanner) plain(l lexeme) {
 			s.peek(0) == '#' || s.at == 0 && s.atMarker() {
 			break
 		}
-		var part string
 		if part, e = s.plainPart(s.lexText()); part == "" {
 			break
 		}
 		t.endLine = s.n + 1
-		more = append(more, fold(breaks), part)
+		if lines.Len() == 0 {
+			lines.WriteString(t.text)
+		}
+		lines.WriteString(fold(breaks))
+		lines.WriteString(part)
 		s.keyAllowed = false
 	}
-	t.text = text + strings.Join(more, "")
+	if lines.Len() > 0 {
+		t.text = lines.String()
+	}
 	s.add(t)
 	if e != nil {
 		s.invalid(e)

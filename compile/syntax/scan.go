@@ -50,8 +50,11 @@ type tok struct {
 	problem *Error
 }
 
+// exists tells a token from none, which is the zero value.
+func (t tok) exists() bool { return t.line > 0 }
+
 // width is the number of characters to underline for t.
-func (t *tok) width() int {
+func (t tok) width() int {
 	switch n := utf8.RuneCountInString(t.text); t.kind {
 	case tokenPlain, tokenTag:
 		return n
@@ -69,10 +72,10 @@ func (t *tok) width() int {
 // cannot read becomes an invalid token, and it goes on with the next line.
 type scanner struct {
 	src *source
-	// queue are the tokens that were read and not yet taken, chunk those made last:
-	// a token stays where it is.
-	queue []*tok
-	chunk []tok
+	// queue are the tokens that were read, of which the first taken are no longer there
+	// to see.
+	queue []tok
+	taken int
 	// lastLine is the line of the end of the last token.
 	lastLine int
 	// line is the current line, n its index, at the byte offset in it.
@@ -106,9 +109,9 @@ func newScanner(src *source) *scanner {
 }
 
 // look returns the token that is i tokens ahead, the document's last one behind it.
-func (s *scanner) look(i int) *tok {
-	for len(s.queue) <= i {
-		if n := len(s.queue); n > 0 && s.queue[n-1].kind == tokenEOF {
+func (s *scanner) look(i int) tok {
+	for len(s.queue)-s.taken <= i {
+		if n := len(s.queue); n > s.taken && s.queue[n-1].kind == tokenEOF {
 			return s.queue[n-1]
 		}
 		if !s.skipSpace() {
@@ -118,13 +121,13 @@ func (s *scanner) look(i int) *tok {
 		s.unroll()
 		s.read()
 	}
-	return s.queue[i]
+	return s.queue[s.taken+i]
 }
 
 // take takes the next token.
-func (s *scanner) take() *tok {
+func (s *scanner) take() tok {
 	t := s.look(0)
-	s.queue = s.queue[1:]
+	s.taken++
 	return t
 }
 
@@ -213,11 +216,11 @@ func (s *scanner) add(t tok) {
 	t.first = t.line > s.lastLine
 	t.inside = s.flow > 0
 	s.lastLine = max(t.line, t.endLine)
-	if len(s.chunk) == cap(s.chunk) {
-		s.chunk = make([]tok, 0, 64)
+	if s.taken > len(s.queue)/2 { // which costs less than what has been taken
+		s.queue = s.queue[:copy(s.queue, s.queue[s.taken:])]
+		s.taken = 0
 	}
-	s.chunk = append(s.chunk, t)
-	s.queue = append(s.queue, &s.chunk[len(s.chunk)-1])
+	s.queue = append(s.queue, t)
 }
 
 // indent returns the column of the innermost block collection, -1 if there is

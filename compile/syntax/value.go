@@ -6,7 +6,7 @@ import (
 )
 
 // scalarOf returns the node of a scalar token.
-func (p *parser) scalarOf(t *tok, tag *tok) (*Node, *Error) {
+func (p *parser) scalarOf(t tok, tag tok) (*Node, *Error) {
 	if t.kind == tokenInvalid {
 		return nil, p.invalid(t)
 	}
@@ -14,21 +14,21 @@ func (p *parser) scalarOf(t *tok, tag *tok) (*Node, *Error) {
 	if e != nil {
 		return nil, e
 	}
-	n.Value, n.Raw, n.merge = t.text, t.text, t.text == "<<" && tag == nil
+	n.Value, n.Raw, n.merge = t.text, t.text, t.text == "<<" && !tag.exists()
 	switch {
 	case t.kind == tokenBlock:
 		n.block, n.firstLine = t.literal, int32(t.line+1)
-	case t.kind == tokenPlain && tag == nil:
+	case t.kind == tokenPlain && !tag.exists():
 		return n, p.resolve(n, t)
 	}
-	if tag == nil {
+	if !tag.exists() {
 		return n, nil
 	}
 	return n, p.applyTag(n, tag)
 }
 
 // resolve gives a plain scalar its type.
-func (p *parser) resolve(n *Node, t *tok) *Error {
+func (p *parser) resolve(n *Node, t tok) *Error {
 	var date bool
 	n.Kind, n.Value, date = resolvePlain(n.Raw)
 	switch {
@@ -73,17 +73,17 @@ func (p *parser) alias() (*Node, *Error) {
 // withProperties reads the anchor and the tag of a node and then the node: with
 // read, which is given the last property, or here if it is a scalar. isKey tells
 // that a scalar before a colon is the node itself, not a mapping's first key.
-func (p *parser) withProperties(isKey bool, read func(last *tok) (*Node, *Error)) (*Node, *Error) {
-	var last, anchorTok, tagTok *tok
+func (p *parser) withProperties(isKey bool, read func(last tok) (*Node, *Error)) (*Node, *Error) {
+	var last, anchorTok, tagTok tok
 	for done := false; !done; {
 		t := p.peek()
 		switch {
-		case t.kind == tokenAnchor && anchorTok == nil:
+		case t.kind == tokenAnchor && !anchorTok.exists():
 			anchorTok = t
 			if t.text == "" {
 				return nil, p.fail(CodeSyntax, t, `"&" needs the name of an anchor behind it; put text that begins with "&" in quotes`)
 			}
-		case t.kind == tokenTag && tagTok == nil:
+		case t.kind == tokenTag && !tagTok.exists():
 			tagTok = t
 		default:
 			done = true
@@ -93,7 +93,7 @@ func (p *parser) withProperties(isKey bool, read func(last *tok) (*Node, *Error)
 	}
 	before := p.nodes
 	var a *anchor
-	if anchorTok != nil {
+	if anchorTok.exists() {
 		a = &anchor{pos: p.pos(anchorTok)}
 		p.anchors[anchorTok.text] = a
 	}
@@ -108,8 +108,8 @@ func (p *parser) withProperties(isKey bool, read func(last *tok) (*Node, *Error)
 }
 
 // tagged reads a node behind its properties and applies the tag.
-func (p *parser) tagged(isKey bool, tag, last *tok, read func(last *tok) (*Node, *Error)) (*Node, *Error) {
-	if tag == nil {
+func (p *parser) tagged(isKey bool, tag, last tok, read func(last tok) (*Node, *Error)) (*Node, *Error) {
+	if !tag.exists() {
 		return read(last)
 	}
 	switch t := p.peek(); t.kind {
@@ -134,7 +134,7 @@ var tagKinds = map[string]Kind{
 
 // applyTag gives n, which nothing refers to yet, the type that tag asks for.
 // Of the tags that are not standard, GitLab knows !reference alone.
-func (p *parser) applyTag(n *Node, t *tok) *Error {
+func (p *parser) applyTag(n *Node, t tok) *Error {
 	tag := t.text
 	kind, known := tagKinds[tag]
 	switch {
