@@ -159,6 +159,9 @@ func executeInContainers(ctx context.Context, c *cli.Context, p *project, e *exe
 			err = errors.Join(err, closeErr)
 		}
 	}()
+	if err := boundJobs(c, e); err != nil {
+		return nil, err
+	}
 	manager, err := workspaces(ctx, c, p, e.RunDir)
 	if err != nil {
 		return nil, err
@@ -197,6 +200,22 @@ func executeInContainers(ctx context.Context, c *cli.Context, p *project, e *exe
 	e.Caches = caches
 	e.ClearDead = func(ctx context.Context) error { return sweep(ctx, c, r) }
 	return e.Run(ctx, pl, scripts)
+}
+
+// boundJobs lets no more jobs run at once than there are files to open for.
+func boundJobs(c *cli.Context, e *exec.Executor) error {
+	most, files, err := containerd.MostJobs()
+	if err != nil {
+		return execError(err)
+	}
+	if e.Jobs < 1 {
+		e.Jobs = exec.DefaultJobs()
+	}
+	if e.Jobs > most {
+		warner(c.App.ErrWriter)(fmt.Sprintf("this process may open only %d files at once (ulimit -n), so that --jobs is %d instead of %d", files, most, e.Jobs))
+		e.Jobs = most
+	}
+	return nil
 }
 
 // addressFile is where a run records which containerd it uses.

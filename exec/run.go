@@ -32,7 +32,7 @@ type Executor struct {
 	Observer func(Event)
 	// Observed is called after events that came together, when no other waits.
 	Observed func()
-	// Jobs is how many jobs may run at once; 0 stands for twice the processors.
+	// Jobs is how many jobs may run at once; 0 stands for [DefaultJobs].
 	Jobs int
 	// Variables are predefined variables known only at run time, such as CI_COMMIT_SHA.
 	Variables map[string]string
@@ -217,10 +217,13 @@ func (e *Executor) newRun(p *plan.Plan) (*run, error) {
 	return r, err
 }
 
+// DefaultJobs is how many jobs run at once where nobody says it: twice the processors.
+func DefaultJobs() int { return 2 * runtime.NumCPU() }
+
 func (e *Executor) withDefaults() Executor {
 	c := *e
 	if c.Jobs < 1 {
-		c.Jobs = 2 * runtime.NumCPU()
+		c.Jobs = DefaultJobs()
 	}
 	if c.Grace == 0 {
 		c.Grace = 10 * time.Second

@@ -87,6 +87,9 @@ func Open(ctx context.Context, cfg Config) (*Runtime, error) {
 	if os.Geteuid() != 0 {
 		return nil, systemError("run it with sudo; mounting a job's file systems needs root", errors.New("running jobs in containers needs root"))
 	}
+	if err := requireFiles(); err != nil {
+		return nil, err
+	}
 	r := &Runtime{cfg: cfg, unguard: func() {}}
 	r.images.init()
 	if err := r.connect(ctx); err != nil {

@@ -19,10 +19,6 @@ import (
 	"github.com/cic-ci/cic/exec/userns"
 )
 
-// openFiles is how many files the containerd must be able to open: it outlives
-// the shell whose limits it has.
-const openFiles = 1 << 16
-
 // idleInterval is how often the containerd looks whether it is still in use.
 const idleInterval = time.Second
 
@@ -52,7 +48,7 @@ func serve(stateDir string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGTERM, unix.SIGINT)
 	defer stop()
 	unix.Umask(0o022)
-	if err := raiseOpenFiles(); err != nil {
+	if err := setOpenFiles(); err != nil {
 		fmt.Fprintf(os.Stderr, "cic: containerd: %v\n", err)
 	}
 	if err := userns.Stay(stateDir); err != nil {
@@ -82,20 +78,6 @@ func serve(stateDir string) error {
 	case <-unused:
 		return d.end(d.sweep, func() error { cancel(); return <-served })
 	}
-}
-
-// raiseOpenFiles raises the limit of open files where it is low.
-func raiseOpenFiles() error {
-	var limit unix.Rlimit
-	err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit)
-	if err == nil && limit.Cur < openFiles {
-		limit.Cur, limit.Max = openFiles, max(limit.Max, openFiles)
-		err = unix.Setrlimit(unix.RLIMIT_NOFILE, &limit)
-	}
-	if err != nil {
-		return fmt.Errorf("allow for %d open files: %w", openFiles, err)
-	}
-	return nil
 }
 
 // awaitUnused waits until the containerd is not needed any more, or ctx is done,

@@ -23,6 +23,9 @@ type Runtime struct{}
 // Open returns an error: containers need Linux.
 func Open(context.Context, Config) (*Runtime, error) { return nil, errNotLinux }
 
+// MostJobs returns an error.
+func MostJobs() (jobs, maxFiles int, err error) { return 0, 0, errNotLinux }
+
 // Main does nothing.
 func Main() {}
 
