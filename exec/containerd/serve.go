@@ -15,9 +15,13 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/cic-ci/cic/exec"
 	"github.com/cic-ci/cic/exec/containerd/server"
 	"github.com/cic-ci/cic/exec/userns"
 )
+
+// exitDiskFull is how the containerd's process ends where its state directory is full.
+const exitDiskFull = int(unix.ENOSPC)
 
 // idleInterval is how often the containerd looks whether it is still in use.
 const idleInterval = time.Second
@@ -34,6 +38,9 @@ func Main() {
 	case len(args) == 4 && args[1] == daemonWord:
 		if err := serve(args[3]); err != nil {
 			fmt.Fprintf(os.Stderr, "cic: containerd: %v\n", err)
+			if exec.DiskFull(err) {
+				os.Exit(exitDiskFull) // there may be no room for the message either
+			}
 			os.Exit(1)
 		}
 	default:
@@ -176,22 +183,26 @@ exec %s "$@"
 `
 
 // installShim makes this program the shim: by a hard link, so that it costs
-// nothing and stays what it is when the file is replaced.
+// nothing and stays what it is when the file is replaced. A copy that is there from
+// another time is kept: two may be more than the disk has room for.
 func (d *daemon) installShim() error {
 	program := filepath.Join(d.programs(), "cic", shimProgram)
 	if err := errors.Join(makeDir(d.programs(), 0o700), makeDir(filepath.Dir(program), 0o700)); err != nil {
 		return err
 	}
-	err := replace(program, func(temporary string) error {
-		err := unix.Linkat(unix.AT_FDCWD, "/proc/self/exe", unix.AT_FDCWD, temporary, unix.AT_SYMLINK_FOLLOW)
+	const own = "/proc/self/exe"
+	if !sameProgram(own, program) {
+		err := replace(program, func(temporary string) error {
+			err := unix.Linkat(unix.AT_FDCWD, own, unix.AT_FDCWD, temporary, unix.AT_SYMLINK_FOLLOW)
+			if err != nil {
+				// Another file system, or a file that is gone.
+				err = copyProgram(own, temporary)
+			}
+			return err
+		})
 		if err != nil {
-			// Another file system, or a file that is gone.
-			err = copyProgram("/proc/self/exe", temporary)
+			return err
 		}
-		return err
-	})
-	if err != nil {
-		return err
 	}
 	script := fmt.Sprintf(shimScript, singleQuoted(filepath.Join(d.runcRoot(), Namespace)), singleQuoted(program))
 	return replace(filepath.Join(d.programs(), shimProgram), func(temporary string) error {
@@ -210,9 +221,24 @@ func replace(path string, write func(temporary string) error) error {
 		err = os.Rename(temporary, path)
 	}
 	if err != nil {
-		return fmt.Errorf("install %s: %w", path, err)
+		return fmt.Errorf("install %s: %w", path, errors.Join(err, removeFile(temporary)))
 	}
 	return nil
+}
+
+// sameProgram reports whether b is there and is a whole copy of the program a.
+func sameProgram(a, b string) bool {
+	infoA, errA := os.Stat(a)
+	infoB, errB := os.Stat(b)
+	if errA != nil || errB != nil || infoA.Size() != infoB.Size() || infoB.Mode().Perm()&0o100 == 0 {
+		return false
+	}
+	if os.SameFile(infoA, infoB) {
+		return true
+	}
+	idA, errA := buildID(a)
+	idB, errB := buildID(b)
+	return errA == nil && errB == nil && idA == idB
 }
 
 func copyProgram(from, to string) (err error) {
@@ -226,6 +252,8 @@ func copyProgram(from, to string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, out.Close()) }()
-	_, err = io.Copy(out, in)
-	return err
+	if _, err := io.Copy(out, in); err != nil {
+		return err
+	}
+	return out.Sync() // it is taken for whole later, also after a power failure
 }

@@ -86,6 +86,9 @@ func (d *daemon) start(ctx context.Context) (*client.Client, error) {
 		}
 		select {
 		case <-exited:
+			if cmd.ProcessState.ExitCode() == exitDiskFull {
+				return nil, systemError("", fmt.Errorf("start containerd in %s: %w", d.stateDir(), unix.ENOSPC))
+			}
 			return nil, d.startError(fmt.Errorf("it ended: %v", cmd.ProcessState))
 		case <-ctx.Done():
 			return nil, errors.Join(interrupted(ctx), d.stop(context.WithoutCancel(ctx), unix.SIGTERM, unix.SIGKILL))

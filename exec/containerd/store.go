@@ -21,6 +21,7 @@ import (
 	"github.com/containerd/containerd/v2/core/content"
 	"github.com/containerd/containerd/v2/core/images"
 	"github.com/containerd/containerd/v2/core/images/archive"
+	"github.com/containerd/containerd/v2/core/leases"
 	"github.com/containerd/containerd/v2/pkg/archive/compression"
 	"github.com/containerd/errdefs"
 	"github.com/containerd/platforms"
@@ -201,13 +202,21 @@ func (r *Runtime) importImages(ctx context.Context, path, name string, labels ma
 }
 
 // readArchive reads an archive or layout into the content store, where a lease keeps
-// it until use has returned.
+// it until use has returned. Of what cannot be read whole nothing stays.
 func (r *Runtime) readArchive(ctx context.Context, path string, use func(context.Context, ocispec.Index) error) (err error) {
-	ctx, done, err := r.client.WithLease(ctx)
+	manager := r.client.LeasesService()
+	lease, err := manager.Create(ctx, leases.WithRandomID(), leases.WithExpiration(leaseLife))
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, done(context.WithoutCancel(ctx))) }()
+	ctx = leases.WithLease(ctx, lease.ID)
+	defer func() {
+		var opts []leases.DeleteOpt
+		if err != nil {
+			opts = append(opts, leases.SynchronousDelete) // it may have filled the disk
+		}
+		err = errors.Join(err, manager.Delete(context.WithoutCancel(ctx), lease, opts...))
+	}()
 	reader, err := openArchive(path)
 	if err != nil {
 		return err
@@ -215,7 +224,10 @@ func (r *Runtime) readArchive(ctx context.Context, path string, use func(context
 	defer func() { err = errors.Join(err, reader.Close()) }()
 	store := r.client.ContentStore()
 	desc, err := archive.ImportIndex(ctx, store, reader)
-	if err != nil {
+	switch {
+	case err != nil && exec.DiskFull(err):
+		return err
+	case err != nil:
 		return fmt.Errorf("not an image archive or OCI layout: %w", err)
 	}
 	data, err := content.ReadBlob(ctx, store, desc)

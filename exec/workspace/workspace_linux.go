@@ -222,7 +222,7 @@ func (w *Workspace) collect(p Patterns, dst string) (*Manifest, error) {
 		return nil, err
 	}
 	if err := storeAt(view, items, dst); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("in %s: %w", dst, err)
 	}
 	sel.manifest.list("", items)
 	slices.SortFunc(sel.manifest.Files, func(a, b File) int { return cmp.Compare(a.Path, b.Path) })
