@@ -224,6 +224,10 @@ func prepare(c *cli.Context, p *project, dir *exec.RunDir, r *request) (*exec.Ex
 	if err != nil {
 		return nil, err
 	}
+	logLimit, err := plan.ParseSize(c.String("log-limit"))
+	if err != nil {
+		return nil, usage("--log-limit: %v", err)
+	}
 	given, err := secrets(c, r.plan, r.scripts)
 	if err != nil {
 		return nil, err
@@ -250,6 +254,7 @@ func prepare(c *cli.Context, p *project, dir *exec.RunDir, r *request) (*exec.Ex
 		Variables:  p.runtimeVariables(c.Context, r.plan.Context),
 		Granted:    granted,
 		Limits:     limits,
+		LogLimit:   logLimit,
 		Secrets:    given,
 		RunDir:     dir,
 		SourceMap:  r.sourceMap,

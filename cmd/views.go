@@ -21,6 +21,7 @@ func viewFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "progress", Value: "auto", Usage: "live: show what runs at the bottom of the terminal; plain: lines only; auto: live on a terminal"},
 		&cli.BoolFlag{Name: "timestamps", Usage: "put the time of day before each line of a job"},
+		&cli.StringFlag{Name: "log-limit", Value: exec.ByteSize(exec.DefaultLogLimit), Usage: "keep and show the first `SIZE` of a job's output; of what comes later a failed job shows its last lines"},
 		&cli.StringFlag{Name: "events", Usage: "write each event of the run to `FILE` as a line of JSON (cic schema events); - is standard output, and what people read goes to standard error then"},
 	}
 }

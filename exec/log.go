@@ -97,7 +97,8 @@ type jobLog struct {
 	next   int
 	midway bool // the last byte was not a newline
 	full   bool
-	late   []byte // the last of what came after the log was full
+	late   lateOutput
+	end    []byte // of what came after the log was full, masked
 	closed bool
 	err    error
 }
@@ -105,6 +106,7 @@ type jobLog struct {
 func newJobLog(file io.Writer, m *mask.Masker, limit int64, output func(string, bool), note func(string, bool)) *jobLog {
 	l := &jobLog{note: note, output: output, masker: m, file: file, left: limit, limit: limit}
 	l.in = m.Writer(writerFunc(l.take))
+	l.late.secret = m.Longest()
 	l.lines = splitter{max: maxLine, emit: l.line}
 	return l
 }
@@ -121,7 +123,11 @@ func (f writerFunc) Write(p []byte) (int, error) {
 func (l *jobLog) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closed {
+	switch {
+	case l.closed:
+		return len(p), nil
+	case l.full:
+		l.late.keep(p)
 		return len(p), nil
 	}
 	return l.in.Write(p)
@@ -136,6 +142,17 @@ func (l *jobLog) Settle() {
 }
 
 func (l *jobLog) settle() {
+	late, follows := l.late.take()
+	if !follows {
+		// What the filter and this hold is of output before a gap.
+		l.flush()
+		l.end = l.end[:0]
+	}
+	_, _ = l.in.Write(late)
+	l.flush()
+}
+
+func (l *jobLog) flush() {
 	if err := l.in.Flush(); err != nil && l.err == nil {
 		l.err = err
 	}
@@ -144,7 +161,7 @@ func (l *jobLog) settle() {
 // take takes output without secrets.
 func (l *jobLog) take(p []byte) {
 	if l.full {
-		l.keepLate(p)
+		l.keepEnd(p)
 		return
 	}
 	all := p
@@ -157,19 +174,14 @@ func (l *jobLog) take(p []byte) {
 	if cut := all[len(p):]; len(cut) > 0 {
 		l.lines.flush()
 		l.full = true
-		l.keepLate(cut)
+		l.keepEnd(cut)
 		l.say(fmt.Sprintf("log_truncated: the output is longer than %s; the rest is dropped, the job goes on", ByteSize(l.limit)), true)
 	}
 }
 
-// keepLate keeps the end of what the log has no room for, so that the last
-// lines of a failed job are its last.
-func (l *jobLog) keepLate(p []byte) {
-	l.late = append(l.late, p[max(0, len(p)-maxLate):]...)
-	if len(l.late) > 2*maxLate {
-		l.late = append(l.late[:0], l.late[len(l.late)-maxLate:]...)
-	}
-}
+// keepEnd keeps the end of what the log has no room for, so that the last lines
+// of a failed job are its last.
+func (l *jobLog) keepEnd(p []byte) { l.end = keepLast(l.end, p, maxLate) }
 
 // Note adds a line of the executor's own, marked as such.
 func (l *jobLog) Note(warning bool, format string, args ...any) {
@@ -232,7 +244,7 @@ func (l *jobLog) Close() (tail []string, err error) {
 	defer l.mu.Unlock()
 	if !l.closed {
 		l.settle()
-		l.lines.write(l.late)
+		l.lines.write(l.end)
 		l.lines.flush()
 		l.closed = true
 	}

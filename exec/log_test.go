@@ -114,12 +114,37 @@ func TestJobLogTailOfFullLog(t *testing.T) {
 	for i := range 100_000 {
 		fmt.Fprintf(log, "line %d\n", i)
 	}
-	if held := cap(log.late); held > 8*maxLate {
+	if held := cap(log.late.data) + cap(log.end); held > 8*maxLate {
 		t.Errorf("a full log holds %d bytes", held)
 	}
 	tail, err := log.Close()
 	if err != nil || len(tail) != tailLines || tail[0] != "line 99980" || tail[tailLines-1] != "line 99999" {
 		t.Errorf("tail %q, %v", tail, err)
+	}
+}
+
+// TestJobLogFullMasks: what is shown of the output of a full log is masked, however
+// little of a secret the part that is held begins with.
+func TestJobLogFullMasks(t *testing.T) {
+	secret := "first-part/" + hunter
+	for shift := range 2 * len(secret) {
+		log := newJobLog(io.Discard, secretsOf("TOKEN", secret).Masker(), 10, func(string, bool) {}, func(string, bool) {})
+		io.WriteString(log, strings.Repeat("-", shift))
+		for range 5 * maxLate / len(secret) {
+			io.WriteString(log, secret)
+		}
+		io.WriteString(log, "\nnext "+secret[:4])
+		log.Settle()
+		io.WriteString(log, secret[4:]+" glpat-"+strings.Repeat("x", 3*maxLate)+"\nend "+secret+"\n")
+		tail, err := log.Close()
+		if err != nil || len(tail) == 0 || tail[len(tail)-1] != "end [MASKED]" {
+			t.Fatalf("tail %q, %v", tail, err)
+		}
+		for _, line := range tail {
+			if strings.Contains(line, "xxxx") || strings.Contains(line, hunter[2:]) {
+				t.Fatalf("shift %d: tail %q", shift, tail)
+			}
+		}
 	}
 }
 

@@ -35,6 +35,8 @@ type node struct {
 type automaton struct {
 	nodes []node // the first is the root
 	root  [256]int32
+	// longest is the length of the longest pattern.
+	longest int
 	// quick: no pattern is shorter than window, so that they can be sought.
 	quick bool
 	// places is 1 at the hash of each pattern's first bytes. It fits a processor's
@@ -48,7 +50,7 @@ func newAutomaton(patterns []string) *automaton {
 	for _, p := range patterns {
 		at := a.insert(p)
 		a.nodes[at].match = int32(len(p))
-		shortest = min(shortest, len(p))
+		shortest, a.longest = min(shortest, len(p)), max(a.longest, len(p))
 	}
 	for i, s := range credential.Shapes {
 		a.nodes[a.insert(s.Prefix)].shape = uint8(i + 1)

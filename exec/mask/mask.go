@@ -50,6 +50,14 @@ func New(values []string) *Masker {
 	return &Masker{find: newAutomaton(patterns)}
 }
 
+// Longest is the length in bytes of the longest form of a value.
+func (m *Masker) Longest() int {
+	if m == nil {
+		return 0
+	}
+	return m.find.longest
+}
+
 // Text masks a whole text.
 func (m *Masker) Text(s string) string {
 	if s == "" {
