@@ -38,7 +38,9 @@ count: {image: alpine, script: ['sleep 1; i=0; while [ $i -lt 3000000 ]; do i=$(
 `, besideSeconds, outputLine, to)
 }
 
-// measureOutput lets one job print without end while secrets are masked.
+// measureOutput lets one job print without end while secrets are masked: once with
+// a log that holds all of it, and once as a run is by default, where what comes
+// after the log's limit is not looked at but for its last lines.
 func measureOutput(b *bench) ([]row, error) {
 	l, err := b.lab()
 	if err != nil {
@@ -48,42 +50,56 @@ func measureOutput(b *bench) ([]row, error) {
 	if err := os.WriteFile(secrets, secretLines(), 0o600); err != nil {
 		return nil, err
 	}
-	run := func(pipeline string) (r finishedRun, err error) {
+	run := func(pipeline string, flags ...string) (r finishedRun, err error) {
 		plan, err := l.compile(pipeline)
 		if err != nil {
 			return r, err
 		}
-		return l.run(plan, l.project, 2, "--secret-file", secrets)
-	}
-	loud, err := run(printing(b.outputMiB, ""))
-	if err != nil {
-		return nil, err
+		if r, err = l.run(plan, l.project, 2, append(flags, "--secret-file", secrets)...); err != nil {
+			return r, err
+		}
+		return r, os.RemoveAll(filepath.Join(r.dir, "logs")) // as large as the output
 	}
 	silent, err := run(printing(b.outputMiB, " > /dev/null"))
 	if err != nil {
 		return nil, err
 	}
-	rate := float64(b.outputMiB<<20) / loud.took.Seconds()
-	rows := []row{
-		{figure: fmt.Sprintf("%d MiB of output, %d secrets", b.outputMiB, outputSecrets), measured: mib(int64(rate)) + "/s",
-			against: "the same to /dev/null: " + show(silent.took), ratio: over(loud.took, silent.took), bar: "300 MiB/s", over: rate < outputRate},
-		{figure: "memory meanwhile", measured: mib(loud.rss), bar: "60 MiB", over: loud.rss > outputMemory},
+	alone, err := count(run(beside(" > /dev/null")))
+	if err != nil {
+		return nil, err
 	}
-	var count [2]time.Duration
-	for i, to := range []string{"", " > /dev/null"} {
-		r, err := run(beside(to))
+	var rows []row
+	for _, kept := range []struct {
+		what  string
+		flags []string
+	}{{"all kept", []string{"--log-limit", "1t"}}, {"100 MiB kept", nil}} {
+		loud, err := run(printing(b.outputMiB, ""), kept.flags...)
 		if err != nil {
 			return rows, err
 		}
-		e, err := r.last("job_finished", "count")
+		rate := float64(b.outputMiB<<20) / loud.took.Seconds()
+		rows = append(rows,
+			row{figure: fmt.Sprintf("%d MiB of output, %d secrets, %s", b.outputMiB, outputSecrets, kept.what), measured: mib(int64(rate)) + "/s",
+				against: "the same to /dev/null: " + show(silent.took), ratio: over(loud.took, silent.took), bar: "300 MiB/s", over: rate < outputRate},
+			row{figure: "memory meanwhile", measured: mib(loud.rss), bar: "60 MiB", over: loud.rss > outputMemory})
+		counted, err := count(run(beside(""), kept.flags...))
 		if err != nil {
 			return rows, err
 		}
-		count[i] = seconds(e.Seconds)
+		slower := over(counted, alone)
+		rows = append(rows, row{figure: "a job beside one that prints, " + kept.what, measured: show(counted),
+			against: "beside one that prints to /dev/null: " + show(alone), ratio: slower, bar: "1.10", over: slower > besideSlower})
 	}
-	slower := over(count[0], count[1])
-	return append(rows, row{figure: "a job beside one that prints", measured: show(count[0]),
-		against: "beside one that prints to /dev/null: " + show(count[1]), ratio: slower, bar: "1.10", over: slower > besideSlower}), nil
+	return rows, nil
+}
+
+// count is how long the job that counts took.
+func count(r finishedRun, err error) (time.Duration, error) {
+	if err != nil {
+		return 0, err
+	}
+	e, err := r.last("job_finished", "count")
+	return seconds(e.Seconds), err
 }
 
 // secretLines are secrets as services issue them, for --secret-file.
