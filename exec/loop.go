@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"runtime"
 	"slices"
 	"time"
 
@@ -14,21 +15,38 @@ import (
 // there, on a busy machine.
 const startTime = 40 * time.Millisecond
 
+// coldTime is about as long as a few containers take that are made at once.
+const coldTime = 300 * time.Millisecond
+
 // dispatch starts jobs, and prepares those that come next, within the bound.
 // What closes down does not count against it, so that the jobs behind need not
 // wait for slow deletes, but workers of all kinds are bounded too.
 //
 // Where a job starts that was prepared in time, what can wait does, until the job
 // has begun: making and removing containers would cost it several times as long.
+// So it does where jobs start that were not and take all processors.
 func (r *run) dispatch() {
-	release := func(c chan struct{}) { close(c) }
+	var wait time.Duration
+	release := func(c chan struct{}) {
+		if wait == 0 {
+			close(c)
+		} else {
+			time.AfterFunc(wait, func() { close(c) })
+		}
+	}
+	cold := 0
 	for r.sched.Running() < r.Jobs && r.live < 2*r.Jobs {
 		i, ok := r.sched.Next()
 		if !ok {
 			break
 		}
-		if w := r.workers[i]; w != nil && w.ready.Load() {
-			release = func(c chan struct{}) { time.AfterFunc(startTime, func() { close(c) }) }
+		switch w := r.workers[i]; {
+		case w != nil && w.ready.Load():
+			wait = max(wait, startTime)
+		case w == nil:
+			if cold++; cold >= runtime.NumCPU() {
+				wait = coldTime
+			}
 		}
 		switch {
 		case r.plan.Jobs[i].Trigger != nil:
