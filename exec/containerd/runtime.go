@@ -22,6 +22,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/cic-ci/cic/exec"
+	"github.com/cic-ci/cic/exec/network"
 )
 
 // The labels on everything that a run makes in containerd.
@@ -206,7 +207,13 @@ func (r *Runtime) close() error {
 	r.images.close()
 	var errs []error
 	if r.cfg.RunID != "" {
-		errs = append(errs, r.network.close(), r.Sweep(ctx, []string{r.cfg.RunID}), os.RemoveAll(r.imageDir()))
+		run := []string{r.cfg.RunID}
+		var networkErr error
+		var all sync.WaitGroup
+		all.Go(func() { networkErr = errors.Join(r.network.close(), network.Sweep(run)) })
+		errs = append(errs, r.sweepContainers(ctx, run), os.RemoveAll(r.imageDir()))
+		all.Wait()
+		errs = append(errs, networkErr)
 	}
 	r.unguard()
 	if r.daemon != nil {

@@ -27,11 +27,17 @@ import (
 
 // Sweep removes everything that dead runs, given by their ids, left in
 // containerd and in the kernel: processes, containers, snapshots, leases, control
-// groups, links and packet rules. It goes on after an error and returns all of them. Runs that still live must not
-// be named; mounts and files under a run's directory are its owner's.
+// groups, links and packet rules. It goes on after an error and returns all of
+// them. Runs that still live must not be named; mounts and files under a run's
+// directory are its owner's.
 func (r *Runtime) Sweep(ctx context.Context, dead []string) error {
+	return errors.Join(network.Sweep(dead), r.sweepContainers(ctx, dead))
+}
+
+// sweepContainers is Sweep without the network.
+func (r *Runtime) sweepContainers(ctx context.Context, dead []string) error {
 	ctx = namespaces.WithNamespace(ctx, Namespace)
-	errs := []error{network.Sweep(dead)}
+	var errs []error
 	for _, run := range dead {
 		if !safeID.MatchString(run) {
 			errs = append(errs, fmt.Errorf("sweep: run id %q is not safe as a file name", run))

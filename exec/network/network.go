@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"sync/atomic"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
@@ -20,8 +21,9 @@ import (
 type Network struct {
 	run    string
 	router netns.NsHandle
-	// links manages the router's links, host those of the machine.
-	links, host *netlink.Handle
+	// links manages the router's links, host those of the machine. remover is for what
+	// links must not wait for.
+	links, host, remover *netlink.Handle
 	// pool is the /16 that all addresses are taken from: segments from its first
 	// half, uplinks from its second.
 	pool netip.Prefix
@@ -30,10 +32,17 @@ type Network struct {
 	mu sync.Mutex
 	// used are the numbers of the segments that exist.
 	used map[int]bool
+	// failed are the errors of removals.
+	failed []error
 	// ends counts the links to containers that were made.
 	ends     int
 	up       *uplink // nil until there is one
 	outbound bool
+
+	// removals are bridges to be removed, of which removing lets one through.
+	removals sync.WaitGroup
+	removing sync.Mutex
+	closing  atomic.Bool
 }
 
 // Open makes the network of a run; nothing is connected yet, and the machine is
@@ -51,8 +60,10 @@ func Open(run string) (_ *Network, err error) {
 	if n.router, err = newNamespace(); err != nil {
 		return nil, fmt.Errorf("make a network namespace: %w", err)
 	}
-	if n.links, err = linksIn(n.router); err != nil {
-		return nil, fmt.Errorf("network: %w", err)
+	for _, handle := range []**netlink.Handle{&n.links, &n.remover} {
+		if *handle, err = linksIn(n.router); err != nil {
+			return nil, fmt.Errorf("network: %w", err)
+		}
 	}
 	taken, mtu, err := surroundings(n.host)
 	if err != nil {
@@ -65,14 +76,17 @@ func Open(run string) (_ *Network, err error) {
 
 // Close removes the network with all its links. It may be called twice.
 func (n *Network) Close() error {
+	n.closing.Store(true)
+	n.removals.Wait()
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	var errs []error
+	errs := n.failed
+	n.failed = nil
 	if n.up != nil {
 		errs = append(errs, n.up.remove(n.host))
 		n.up = nil
 	}
-	for _, handle := range []**netlink.Handle{&n.links, &n.host} {
+	for _, handle := range []**netlink.Handle{&n.links, &n.host, &n.remover} {
 		if *handle != nil {
 			(*handle).Close()
 			*handle = nil

@@ -186,6 +186,7 @@ func TestKilled(t *testing.T) {
 	must(t, err)
 	attach(t, s)
 	n.links.Close()
+	n.remover.Close()
 	must(t, n.router.Close())
 	for deadline := time.Now().Add(time.Minute); len(left(t)) > 1; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
@@ -197,6 +198,33 @@ func TestKilled(t *testing.T) {
 		t.Errorf("left: %v", got)
 	}
 	n.links = nil
+}
+
+// A segment that was given up is removed while the network lives, and its place
+// is free then.
+func TestSegmentRemoved(t *testing.T) {
+	machine(t)
+	n := open(t, "r")
+	for range 3 {
+		s, err := n.Segment(false)
+		must(t, err)
+		attach(t, s)
+		must(t, s.Close())
+		must(t, s.Close())
+	}
+	n.removals.Wait()
+	links, err := n.links.LinkList()
+	must(t, err)
+	for _, link := range links {
+		if link.Type() == "bridge" {
+			t.Errorf("left: %s", link.Attrs().Name)
+		}
+	}
+	s, err := n.Segment(false)
+	must(t, err)
+	if s.number != 0 || len(n.used) != 1 {
+		t.Errorf("segment %d of %d", s.number, len(n.used))
+	}
 }
 
 func BenchmarkAttach(b *testing.B) {

@@ -34,7 +34,7 @@ type Segment struct {
 	prefix netip.Prefix
 	bridge *netlink.Bridge
 	// exposed: the machine has a route to the segment.
-	exposed bool
+	exposed, closed bool
 	// hosts counts the addresses given out.
 	hosts int
 }
@@ -74,7 +74,9 @@ func (n *Network) Segment(exposed bool) (*Segment, error) {
 		}
 		n.used[s.number] = true
 		if err := s.makeBridge(); err != nil {
-			return nil, errors.Join(err, s.remove())
+			s.closed = true
+			n.removals.Go(s.remove)
+			return nil, err
 		}
 		return s, nil
 	}
@@ -190,30 +192,45 @@ func (h *Host) detach() error {
 	return nil
 }
 
-// Close removes the segment. Its containers should be gone.
+// Close gives the segment up, whose containers should be gone. The kernel takes
+// tens of milliseconds to remove a bridge, which is too long for a job to wait: it
+// is removed meanwhile, or with the network.
 func (s *Segment) Close() error {
-	s.n.mu.Lock()
-	defer s.n.mu.Unlock()
-	return s.remove()
-}
-
-// remove is Close with n.mu held.
-func (s *Segment) remove() error {
-	if !s.n.used[s.number] || s.n.links == nil {
+	n := s.n
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if s.closed || n.links == nil {
 		return nil
 	}
-	var errs []error
-	if s.bridge != nil {
-		errs = append(errs, unlessGone(s.n.links.LinkDel(s.bridge)))
-	}
 	if s.exposed {
-		errs = append(errs, unlessGone(s.n.host.RouteDel(s.route())))
+		if err := unlessGone(n.host.RouteDel(s.route())); err != nil {
+			return fmt.Errorf("remove the route to a segment of the network: %w", err)
+		}
 	}
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("remove a segment of the network: %w", err)
-	}
-	delete(s.n.used, s.number)
+	s.closed = true
+	n.removals.Go(s.remove)
 	return nil
+}
+
+// remove removes the bridge, one at a time as the kernel does it.
+func (s *Segment) remove() {
+	n := s.n
+	n.removing.Lock()
+	defer n.removing.Unlock()
+	if n.closing.Load() {
+		return // it goes with the router
+	}
+	var err error
+	if s.bridge != nil {
+		err = unlessGone(n.remover.LinkDel(s.bridge))
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if err != nil {
+		n.failed = append(n.failed, fmt.Errorf("remove a segment of the network: %w", err))
+		return // its addresses are not free
+	}
+	delete(n.used, s.number)
 }
 
 // unlessGone is err, but nil if it says that there is no such link or route.
