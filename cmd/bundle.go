@@ -107,28 +107,40 @@ func planFiles(d *plan.Dir) ([]bundle.File, error) {
 	return files, nil
 }
 
-// imageRequests are the images of a plan's jobs and services, each once.
-func imageRequests(p *plan.Plan) ([]containerd.ImageRequest, error) {
-	var requests []containerd.ImageRequest
-	seen := map[string]bool{}
+// planImage is an image that a job of a plan asks for, as its own or for a service.
+type planImage struct {
+	job string
+	plan.Image
+}
+
+// planImages are the images of a plan, in its order, as often as they are asked for.
+func planImages(p *plan.Plan) []planImage {
+	var all []planImage
 	for i := range p.Jobs {
 		j := &p.Jobs[i]
 		if j.Trigger != nil {
 			continue
 		}
-		all := []plan.Image{j.Image}
+		all = append(all, planImage{j.Name, j.Image})
 		for _, s := range j.Services {
-			all = append(all, s.Image)
+			all = append(all, planImage{j.Name, s.Image})
 		}
-		for _, image := range all {
-			if image.Name.Template {
-				return nil, &exitError{code: exitInvalid, err: fmt.Errorf("job %q: image %s is known only at run time, so that no bundle can hold it", j.Name, image.Name.Value),
-					help: "name the image with variables that are known when the pipeline is compiled"}
-			}
-			if !seen[image.Name.Value] {
-				seen[image.Name.Value] = true
-				requests = append(requests, containerd.ImageRequest{Name: image.Name.Value, Policies: image.PullPolicy})
-			}
+	}
+	return all
+}
+
+// imageRequests are the images of a plan's jobs and services, each once.
+func imageRequests(p *plan.Plan) ([]containerd.ImageRequest, error) {
+	var requests []containerd.ImageRequest
+	seen := map[string]bool{}
+	for _, image := range planImages(p) {
+		if image.Name.Template {
+			return nil, &exitError{code: exitInvalid, err: fmt.Errorf("job %q: image %s is known only at run time, so that no bundle can hold it", image.job, image.Name.Value),
+				help: "name the image with variables that are known when the pipeline is compiled"}
+		}
+		if !seen[image.Name.Value] {
+			seen[image.Name.Value] = true
+			requests = append(requests, containerd.ImageRequest{Name: image.Name.Value, Policies: image.PullPolicy})
 		}
 	}
 	return requests, nil

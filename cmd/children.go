@@ -78,6 +78,9 @@ func (p *project) childOptions(ctx context.Context, root *os.Root, pl *plan.Plan
 		Changes:         p.changes(ctx, since),
 		Vendored:        func(loc resolve.Location) (string, []byte, error) { return lock.Copy(root, loc) },
 	}
+	if _, err := readLock(o, at.Options["lock"]); err != nil {
+		return nil, err
+	}
 	if given := at.Options["job-input"]; given != "" {
 		if o.JobInputs, err = compile.ParseJobInputTexts(given); err != nil {
 			return nil, err

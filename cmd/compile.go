@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"github.com/rogpeppe/go-internal/diff"
 	"github.com/urfave/cli/v2"
 
+	"github.com/cic-ci/cic/cmd/imagelock"
 	"github.com/cic-ci/cic/compile"
 	"github.com/cic-ci/cic/compile/syntax"
 	"github.com/cic-ci/cic/plan"
@@ -67,6 +69,7 @@ func compileFlags() []cli.Flag {
 		&cli.StringSliceFlag{Name: "var", Usage: "set a variable, `NAME=VALUE`; it beats those of the file, and the last of one NAME counts"},
 		&cli.StringFlag{Name: "default-image", Usage: "the `IMAGE` of jobs that name none (default: python:3.11)"},
 		&cli.StringFlag{Name: "artifacts", Value: "upstream", Usage: "a job with needs sees the artifacts of everything `upstream`, or of its needs alone (needs)"},
+		&cli.StringFlag{Name: "lock", Usage: "take the digests of images from `FILE` of the project, which cic image lock writes (default: " + imagelock.File + ", if there is one)"},
 		&cli.BoolFlag{Name: "posix", Usage: "refuse scripts that need bash"},
 		&cli.StringSliceFlag{Name: "W", Usage: "`WHAT` becomes of warnings: " + compile.WarningForms},
 		&cli.StringSliceFlag{Name: "request", Usage: "record what a job needs, `WHAT=JOB`: " + compile.RequestForms},
@@ -93,10 +96,15 @@ func compileProject(c *cli.Context, file string) (*project, *compile.Result, err
 		return nil, nil, err
 	}
 	defer closeProject()
+	lock, err := useLock(c, p, o)
+	if err != nil {
+		return nil, nil, err
+	}
 	result, diagnostics, sources := compile.Compile(*o)
 	if err := printDiagnostics(c.App.ErrWriter, diagnostics, o.Source, sources); err != nil {
 		return nil, nil, err
 	}
+	maps.Copy(sources, lock)
 	result.Map.Sources = p.sourceDigests(file, sources)
 	return p, result, nil
 }

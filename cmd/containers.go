@@ -80,30 +80,37 @@ func stateDir(c *cli.Context) (string, error) {
 // shims' sockets (colon), and the URLs of FIFOs (control characters).
 func unfitForState(r rune) bool { return strings.ContainsRune(`,:\`, r) || unicode.IsControl(r) }
 
-// openRuntime connects to containerd. dir is nil where no job is to run.
-// users are the ids of jobs in user namespaces, nil for none.
-func openRuntime(ctx context.Context, c *cli.Context, dir *exec.RunDir, users *userns.Namespace) (*containerd.Runtime, error) {
+// runtimeConfig is what the flags say of a containerd.
+func runtimeConfig(c *cli.Context) (cfg containerd.Config, err error) {
 	state, err := stateDir(c)
 	if err != nil {
-		return nil, err
+		return cfg, err
 	}
-	cfg := containerd.Config{
+	images, err := imageMappings(c)
+	return containerd.Config{
 		Address:  c.String("address"),
 		StateDir: state,
 		Idle:     c.Duration("idle"),
 
 		StrictRuntime:  c.Bool("strict-runtime"),
 		Network:        c.String("network"),
-		Users:          users,
+		Images:         images,
 		ServiceTimeout: c.Duration("service-timeout"),
 		Warn:           warner(c.App.ErrWriter),
 		Progress:       func(msg string) { fmt.Fprintf(c.App.ErrWriter, "cic: %s\n", msg) },
+	}, err
+}
+
+// openRuntime connects to containerd. dir is nil where no job is to run.
+// users are the ids of jobs in user namespaces, nil for none.
+func openRuntime(ctx context.Context, c *cli.Context, dir *exec.RunDir, users *userns.Namespace) (*containerd.Runtime, error) {
+	cfg, err := runtimeConfig(c)
+	if err != nil {
+		return nil, err
 	}
+	cfg.Users = users
 	if dir != nil {
 		cfg.RunID, cfg.RunDir = dir.ID, filepath.Join(dir.Dir, "work")
-	}
-	if cfg.Images, err = imageMappings(c); err != nil {
-		return nil, err
 	}
 	r, err := containerd.Open(ctx, cfg)
 	if err != nil {
@@ -121,6 +128,18 @@ func imageMappings(c *cli.Context) (mappings []containerd.Mapping, err error) {
 		mappings = append(mappings, mapping)
 	}
 	return mappings, nil
+}
+
+// pinning says which images --locked refuses; nil without the flag.
+func pinning(c *cli.Context) (unpinned func(image string) string, err error) {
+	if !c.Bool("locked") {
+		return nil, nil
+	}
+	mappings, err := imageMappings(c)
+	if err != nil {
+		return nil, err
+	}
+	return func(image string) string { return containerd.Unpinned(image, mappings) }, nil
 }
 
 // withRuntime calls do with a connection that can only manage images. A signal

@@ -75,6 +75,7 @@ func execFlags() []cli.Flag {
 		&cli.DurationFlag{Name: "service-timeout", Value: 30 * time.Second, Usage: "start a job after this `TIME` though its services are not ready"},
 		usernsFlag(),
 		&cli.BoolFlag{Name: "skip-unchanged", Usage: "take over the result of a job that has succeeded before with the same script, image, variables, files and inputs"},
+		&cli.BoolFlag{Name: "locked", Usage: "refuse to run unless the plan names the digest of each image"},
 		&cli.BoolFlag{Name: "strict-runtime", Usage: "refuse to run with a containerd, runc or crun that has known security holes"},
 		&cli.BoolFlag{Name: "keep-failed", Usage: "keep the workspaces of failed jobs for cic shell"},
 		&cli.BoolFlag{Name: "dry-run", Usage: "run nothing; print what would run, in order"},
@@ -244,6 +245,15 @@ func prepare(c *cli.Context, p *project, dir *exec.RunDir, r *request) (*exec.Ex
 	if err := exec.CheckPolicy(r.plan, granted); err != nil {
 		return nil, execError(err)
 	}
+	unpinned, err := pinning(c)
+	if err != nil {
+		return nil, err
+	}
+	if unpinned != nil {
+		if err := exec.CheckPinned(r.plan, unpinned); err != nil {
+			return nil, execError(err)
+		}
+	}
 	manual, err := manualJobs(c, r.plan, r.names)
 	if err != nil {
 		return nil, err
@@ -253,6 +263,7 @@ func prepare(c *cli.Context, p *project, dir *exec.RunDir, r *request) (*exec.Ex
 		Jobs:       c.Int("jobs"),
 		Variables:  p.runtimeVariables(c.Context, r.plan.Context),
 		Granted:    granted,
+		Unpinned:   unpinned,
 		Limits:     limits,
 		LogLimit:   logLimit,
 		Secrets:    given,
@@ -340,6 +351,10 @@ func execError(err error) error {
 	var policy *exec.PolicyError
 	if errors.As(err, &policy) {
 		return &exitError{code: exitPolicy, err: err, help: policy.Help()}
+	}
+	var unpinned *exec.UnpinnedError
+	if errors.As(err, &unpinned) {
+		return &exitError{code: exitPolicy, err: err, help: "pin images with cic image lock and compile again, or run the plan without --locked"}
 	}
 	var missing *exec.SecretsError
 	if errors.As(err, &missing) {

@@ -26,6 +26,7 @@ func imageCommand() *cli.Command {
 				Action: imageLoad,
 			},
 			{Name: "ls", Usage: "list images", Flags: runtimeFlags(), Action: imageList},
+			lockCommand(),
 			{Name: "rm", Usage: "remove images", ArgsUsage: "REFERENCE...", Flags: runtimeFlags(), Action: imageRemove},
 		},
 	}

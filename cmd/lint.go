@@ -52,6 +52,9 @@ func lintPipeline(c *cli.Context) error {
 		return err
 	}
 	defer closeProject()
+	if _, err := useLock(c, p, o); err != nil {
+		return err
+	}
 	tried := []compile.Options{*o}
 	if c.Bool("all-events") {
 		tried = eachEvent(c, p, *o)

@@ -41,7 +41,7 @@ type launched struct {
 // unless it is given its own. Grants, secrets and answers to manual jobs are not
 // among them: they are given for one run.
 var keptFlags = []string{
-	"address", "cache", "cpus", "disk", "image", "jobs", "log-limit", "memory", "network", "pids",
+	"address", "cache", "cpus", "disk", "image", "jobs", "locked", "log-limit", "memory", "network", "pids",
 	"service-timeout", "source", "timeout", "userns", "workspace",
 }
 

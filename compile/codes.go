@@ -52,6 +52,7 @@ const (
 	codeTwinService    = "CIC3038" // a service loses a host name to an earlier one (warning)
 	codeOwnVariable    = "CIC3039" // a service's command mentions a variable of the service alone (warning)
 	codeUndefinedImage = "CIC3040" // an image is no reference, as a variable in it is not defined (warning)
+	codeUnlockedImage  = "CIC3044" // an image is not in the lock file (warning)
 	codeImageUser      = "CIC3043" // docker:user is no user once expanded (warning)
 	codeEnvironment    = "CIC3041" // an environment's name or tier is wrong once expanded (warning)
 	codeNoEnvironment  = "CIC3042" // an environment, or its address, is nothing once expanded (warning)

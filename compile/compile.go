@@ -34,6 +34,12 @@ type Options struct {
 	Predefined map[string]string
 	// Given are variables from the command line; they beat those of the file.
 	Given map[string]string
+	// Lock has the digests of images, "sha256:...", by their normalised references with
+	// a tag; nil: images are not locked. One that it lacks is warned of.
+	Lock map[string]string
+	// LockFile is the path in the project of the file that Lock was read from, where it
+	// is not the usual one; it is recorded.
+	LockFile string
 	// DefaultImage is for jobs without any image; empty: python:3.11, the
 	// article's default.
 	DefaultImage string

@@ -116,6 +116,9 @@ func changedOptions(o Options) map[string]string {
 	if o.DefaultImage != "" && o.DefaultImage != defaultImage {
 		options["default-image"] = o.DefaultImage
 	}
+	if o.LockFile != "" {
+		options["lock"] = o.LockFile
+	}
 	if o.POSIX {
 		options["posix"] = "true"
 	}

@@ -14,11 +14,14 @@ import (
 
 // images makes image references canonical, each text once.
 type images struct {
+	// lock has the digests of those without one, nil where images are not locked.
+	lock  map[string]string
 	known map[string]string
 }
 
 // normalise returns the full form of an image reference: python:3.11 is
-// docker.io/library/python:3.11, and alpine has the tag latest.
+// docker.io/library/python:3.11, and alpine has the tag latest. With a lock they have
+// the digest that it says, too.
 func (m *images) normalise(name string) (string, error) {
 	if full, ok := m.known[name]; ok {
 		return full, nil
@@ -31,8 +34,16 @@ func (m *images) normalise(name string) (string, error) {
 		m.known = map[string]string{}
 	}
 	full := reference.TagNameOnly(ref).String()
+	if digest := m.lock[full]; digest != "" {
+		full += "@" + digest
+	}
 	m.known[name] = full
 	return full, nil
+}
+
+// unlocked reports whether the lock should have a digest of an image and has none.
+func (m *images) unlocked(full string) bool {
+	return m.lock != nil && !strings.Contains(full, "@")
 }
 
 // imageName expands and normalises an image's name. A template stays as it is:
@@ -43,6 +54,9 @@ func (l *lowering) imageName(e *expander, j *pipeline.Job, name pipeline.Text) p
 	if !t.Template {
 		full, err := l.images.normalise(t.Value)
 		if err == nil {
+			if l.images.unlocked(full) {
+				l.reportUnlocked(j, name, full)
+			}
 			return plan.Literal(full)
 		}
 		fault = err
@@ -58,6 +72,16 @@ func (l *lowering) imageName(e *expander, j *pipeline.Job, name pipeline.Text) p
 		return plan.Literal(name.Value)
 	}
 	return t
+}
+
+// reportUnlocked warns of an image that the lock lacks: its tag may mean another image
+// tomorrow.
+func (l *lowering) reportUnlocked(j *pipeline.Job, name pipeline.Text, full string) {
+	l.diags.report(&syntax.Error{
+		Severity: syntax.SeverityWarning, Code: codeUnlockedImage, Pos: name.Pos, Len: utf8.RuneCountInString(name.Value), Job: j.Name,
+		Msg:  fmt.Sprintf("image %q is not in the lock file: its tag may come to mean another image", full),
+		Help: "cic image lock adds what is missing",
+	})
 }
 
 // reportUndefinedImage warns of an image that mentions an undefined variable. The

@@ -28,7 +28,7 @@ type lowered struct {
 
 // lower makes the plan: it is the one place where plan values are built.
 func lower(p *pipeline.Pipeline, sel *selection, g *graph, env *environment) (*lowered, syntax.ErrorList) {
-	l := &lowering{env: env, top: p.Variables, vars: map[string]*variables{}}
+	l := &lowering{env: env, top: p.Variables, vars: map[string]*variables{}, images: images{lock: env.options.Lock}}
 	out := &lowered{
 		nodes:      g.nodes,
 		predefined: make([]plan.Variables, len(g.nodes)),

@@ -104,7 +104,7 @@ func gather(found syntax.ErrorList) syntax.ErrorList {
 		}
 		r := reason{code: e.Code}
 		switch e.Code {
-		case codeUndefinedImage:
+		case codeUndefinedImage, codeUnlockedImage:
 			r.msg = e.Msg
 		case codeNeedsBash:
 		default:
@@ -124,6 +124,8 @@ func gather(found syntax.ErrorList) syntax.ErrorList {
 		case n == 0:
 		case e.Code == codeNeedsBash:
 			e.Notes = append(e.Notes, syntax.Note{Msg: fmt.Sprintf("so do scripts in %s", counted(n, "other place"))})
+		case e.Code == codeUnlockedImage:
+			e.Notes = append(e.Notes, syntax.Note{Msg: fmt.Sprintf("it is used in %s, too", counted(n, "other place"))})
 		default:
 			e.Notes = append(e.Notes, syntax.Note{Msg: fmt.Sprintf("it is in %s, too", counted(n, "other image"))})
 		}

@@ -51,6 +51,9 @@ type Executor struct {
 	// Granted is what the command line lets jobs do, by name; see [ResolveGrants]. A
 	// job that asks for more stops the run before it starts.
 	Granted map[string]Granted
+	// Unpinned says why an image, given by its reference, may not be run; it is empty of
+	// one that may. Nil: any may; see [CheckPinned].
+	Unpinned func(image string) (reason string)
 	// Limits bound every job: a job without a limit of its own has these, and none
 	// has more. Zero means no bound, and [DefaultPIDs] for processes.
 	Limits plan.Resources
@@ -134,8 +137,8 @@ type run struct {
 // Cancelling ctx ends the run in order: no job is started, those that run get
 // SIGTERM, their after_script and artifacts of `when: always`.
 //
-// Without a result nothing was run: a bad script, a [*PolicyError], or a
-// [*SecretsError]. An error
+// Without a result nothing was run: a bad script, a [*PolicyError], an
+// [*UnpinnedError], or a [*SecretsError]. An error
 // beside a result says that the run could not be recorded.
 func (e *Executor) Run(ctx context.Context, p *plan.Plan, scripts func(plan.Script) ([]byte, error)) (*Result, error) {
 	r, err := e.newRun(p)
@@ -191,7 +194,7 @@ func (e *Executor) Run(ctx context.Context, p *plan.Plan, scripts func(plan.Scri
 // newRun makes the state of a run of a plan, unless policy or a missing secret
 // forbids it.
 func (e *Executor) newRun(p *plan.Plan) (*run, error) {
-	if err := CheckPolicy(p, e.Granted); err != nil {
+	if err := e.checkPlan(p); err != nil {
 		return nil, err
 	}
 	if _, dry := e.Runtime.(DryRun); !dry {

@@ -27,6 +27,7 @@ func commands() map[string]func(ts *testscript.TestScript, neg bool, args []stri
 		"memory":     memory,
 		"nothing":    nothingLeft,
 		"overlap":    overlap,
+		"registry":   ownRegistry,
 		"room":       room,
 		"signals":    signals,
 		"silent":     silent,

@@ -72,8 +72,8 @@ type Context struct {
 	TargetBranch string `json:"target_branch,omitempty"`
 	// Options are the compiler's options that change meaning, where they differ
 	// from their default: "artifacts", "changes-since", "default-image", "job-input",
-	// "posix", "request", "skip-unsupported"; and "stub-includes" and "warnings" in a
-	// plan with child pipelines that are compiled when it is run.
+	// "lock", "posix", "request", "skip-unsupported"; and "stub-includes" and "warnings"
+	// in a plan with child pipelines that are compiled when it is run.
 	Options map[string]string `json:"options,omitempty"`
 	// Given are the names of variables that were given on the command line.
 	Given []string `json:"given,omitempty"`
@@ -168,8 +168,8 @@ type Job struct {
 
 // Image is a container image and how to run it.
 type Image struct {
-	// Name is a normalised reference: docker.io/library/python:3.11. The job fails if
-	// it is none.
+	// Name is a normalised reference: docker.io/library/python:3.11, which ends in
+	// @sha256:... where its digest is locked. The job fails if it is none.
 	Name Text `json:"name"`
 	// Entrypoint replaces the image's when not nil; [""] clears it. Templates are for
 	// services alone.

@@ -118,6 +118,9 @@ func compileExample(t *testing.T, x *explain.Example) (*compile.Result, syntax.E
 		switch x.Arguments[i] {
 		case "--posix":
 			o.POSIX = true
+		case "--lock": // one that has no image
+			i++
+			o.Lock, o.LockFile = map[string]string{}, x.Arguments[i]
 		case "--stub-includes":
 			o.StubIncludes = true
 		case "--request":

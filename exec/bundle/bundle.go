@@ -43,7 +43,8 @@ type File struct {
 type Image struct {
 	// Name is the normalised reference that the plan has.
 	Name string
-	// Manifest is that for one platform.
+	// Manifest is that for one platform; of an image that is named with the digest of
+	// an index, it is that index.
 	Manifest ocispec.Descriptor
 	// Blobs are the manifest and all that it names. They are not known of an image
 	// of a bundle that was read.

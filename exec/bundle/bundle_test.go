@@ -133,6 +133,7 @@ func TestHostile(t *testing.T) {
 			return map[bool][]byte{true: []byte("{"), false: d}[h.Name == "index.json"]
 		}), "index.json: "},
 		"digest":     {replaced(string(images()[0].Manifest.Digest), "sha256:../../../etc/passwd"), "has no digest of SHA-256"},
+		"other name": {replaced(`"z"`, `"z@sha256:`+strings.Repeat("0", 64)+`"`), `image "z@sha256:0000`},
 		"no name":    {replaced(annotationImage, "other"), "has no name"},
 		"twice":      {edited(func(h *tar.Header, d []byte) []byte { h.Name = "index.json"; return d }), `it holds "index.json" twice`},
 		"a link":     {edited(func(h *tar.Header, d []byte) []byte { h.Typeflag = tar.TypeSymlink; return []byte{} }), "no regular file"},

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -177,7 +178,7 @@ func (r *reader) files(manifest ocispec.Descriptor) ([]File, error) {
 }
 
 // checkImages makes sure that each image has a name and a digest, which become parts
-// of other names.
+// of other names, and the digest that its name says.
 func (b *Bundle) checkImages() error {
 	for _, image := range b.Images {
 		if err := image.Manifest.Digest.Validate(); err != nil || image.Manifest.Digest.Algorithm() != digest.SHA256 {
@@ -185,6 +186,9 @@ func (b *Bundle) checkImages() error {
 		}
 		if image.Name == "" {
 			return fmt.Errorf("image %s has no name", image.Manifest.Digest)
+		}
+		if _, named, ok := strings.Cut(image.Name, "@"); ok && named != image.Manifest.Digest.String() {
+			return fmt.Errorf("image %q in it has the digest %s", image.Name, image.Manifest.Digest)
 		}
 	}
 	return nil

@@ -45,10 +45,12 @@ func (r *Runtime) Bundle(ctx context.Context, w io.Writer, files []bundle.File, 
 	})
 }
 
-// bundled finds what an image consists of.
+// bundled finds what an image consists of. One that is asked for by the digest of an
+// index, which lists it for each platform, is bundled with that index, so that it has
+// this digest elsewhere.
 func (r *Runtime) bundled(ctx context.Context, request ImageRequest) (bundle.Image, error) {
 	out := bundle.Image{Name: request.Name}
-	m := r.mapping(request.Name)
+	m := MappingFor(request.Name, r.cfg.Images)
 	if m.Kind == TargetHost || m.Kind == TargetRootfs {
 		return out, configError("map it to an image, or to none", "image %s is mapped to a directory, which is no image that a bundle could hold", familiar(request.Name))
 	}
@@ -60,15 +62,25 @@ func (r *Runtime) bundled(ctx context.Context, request ImageRequest) (bundle.Ima
 	if err != nil {
 		return out, systemError("", fmt.Errorf("read the configuration of image %s: %w", familiar(request.Name), err))
 	}
+	digest := stored.Target().Digest
+	if pinned := imageDigest(request.Name); pinned != "" && digest.String() != pinned {
+		return out, configError("map it to the image of that digest, or to none", "image %s is mapped to one of digest %s", familiar(request.Name), digest)
+	} else if pinned == "" {
+		digest = ""
+	}
 	store, platform := r.client.ContentStore(), platforms.Default()
 	record := images.HandlerFunc(func(_ context.Context, d ocispec.Descriptor) ([]ocispec.Descriptor, error) {
+		// What else is said of these differs with how the image was obtained.
+		plain := ocispec.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size}
 		switch {
 		case images.IsIndexType(d.MediaType):
-			return nil, nil
-		case images.IsManifestType(d.MediaType):
-			// What else is said of it differs with how the image was obtained.
-			out.Manifest = ocispec.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size,
-				Platform: &ocispec.Platform{Architecture: spec.Architecture, OS: spec.OS, Variant: spec.Variant}}
+			if d.Digest != digest {
+				return nil, nil
+			}
+			out.Manifest = plain
+		case images.IsManifestType(d.MediaType) && out.Manifest.Digest == "":
+			out.Manifest = plain
+			out.Manifest.Platform = &ocispec.Platform{Architecture: spec.Architecture, OS: spec.OS, Variant: spec.Variant}
 		}
 		out.Blobs = append(out.Blobs, d)
 		return nil, nil

@@ -84,12 +84,71 @@ func ParseMapping(s string) (Mapping, error) {
 }
 
 // Matches reports whether the mapping is meant for an image, given by its
-// normalised reference.
+// normalised reference. It need not name the digest that the image was locked to.
 func (m Mapping) Matches(name string) bool {
+	tagged, _, locked := strings.Cut(name, "@")
+	return m.matches(name) || locked && m.matches(tagged)
+}
+
+func (m Mapping) matches(name string) bool {
 	if !strings.Contains(m.Pattern, "*") {
 		return m.Pattern == name
 	}
 	return matchAsterisks(m.Pattern, name) || matchAsterisks(m.Pattern, familiar(name))
+}
+
+// String is the target as [ParseMapping] reads it, in its full form.
+func (m Mapping) String() string {
+	switch {
+	case m.Kind == TargetReference:
+		return m.Target
+	case m.Kind == TargetHost:
+		return string(m.Kind)
+	case m.Digest != "":
+		return string(m.Kind) + ":" + m.Target + "@" + m.Digest
+	}
+	return string(m.Kind) + ":" + m.Target
+}
+
+// imageDigest is the digest that a normalised reference names, empty if it does not.
+func imageDigest(name string) string {
+	_, digest, _ := strings.Cut(name, "@")
+	return digest
+}
+
+// IsReference reports whether a name is an image reference at all.
+func IsReference(name string) bool {
+	_, err := normalise(name)
+	return err == nil
+}
+
+// Unpinned says why it is not certain which image a job gets that asks for one, given
+// by its normalised reference; empty if it is: the reference names a digest, and so does
+// what it is mapped to, if anything, and it is the same.
+func Unpinned(name string, mappings []Mapping) string {
+	digest := imageDigest(name)
+	if digest == "" {
+		return "has no digest"
+	}
+	m := MappingFor(name, mappings)
+	switch {
+	case m.Kind == "",
+		m.Kind == TargetReference && imageDigest(m.Target) == digest,
+		m.Kind == TargetOCI && m.Digest == digest:
+		return ""
+	}
+	return "is mapped to " + m.String() + ", which does not name its digest"
+}
+
+// MappingFor is the first that is meant for an image, by its normalised reference; the
+// zero Mapping if there is none.
+func MappingFor(name string, mappings []Mapping) Mapping {
+	for _, m := range mappings {
+		if m.Matches(name) {
+			return m
+		}
+	}
+	return Mapping{}
 }
 
 // matchAsterisks matches the whole of s; an asterisk stands for any text, slashes included.

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/containerd/containerd/v2/client"
+	"github.com/containerd/containerd/v2/core/remotes"
 	"github.com/containerd/containerd/v2/core/remotes/docker"
 	remoteserrors "github.com/containerd/containerd/v2/core/remotes/errors"
 	"github.com/containerd/errdefs"
@@ -43,25 +44,36 @@ var errStalled = fmt.Errorf("the registry sent nothing for %v", pullIdle)
 // pull fetches an image from its registry and unpacks it.
 func (r *Runtime) pull(ctx context.Context, ref string) (client.Image, error) {
 	r.cfg.Progress("Pulling " + familiar(ref))
-	pause := pullBackoff
-	for attempt := 1; ; attempt++ {
-		stored, err := r.client.Pull(ctx, ref,
-			client.WithResolver(r.resolver(ctx)),
+	var stored client.Image
+	err := r.cfg.askRegistry(ctx, "pull", ref, func(resolver remotes.Resolver) (err error) {
+		stored, err = r.client.Pull(ctx, ref,
+			client.WithResolver(resolver),
 			client.WithPullUnpack,
 			client.WithPullSnapshotter(r.snapshotter))
+		return err
+	})
+	return stored, err
+}
+
+// askRegistry does something that needs the registry of an image, and does it again
+// where that may help.
+func (c *Config) askRegistry(ctx context.Context, what, ref string, do func(remotes.Resolver) error) error {
+	pause := pullBackoff
+	for attempt := 1; ; attempt++ {
+		err := do(c.resolver(ctx))
 		if err == nil {
-			return stored, nil
+			return nil
 		}
 		if ctx.Err() != nil {
-			return nil, interrupted(ctx)
+			return interrupted(ctx)
 		}
 		if attempt == pullAttempts || !transient(err) {
-			return nil, pullError(ref, err)
+			return pullError(what, ref, err)
 		}
-		r.cfg.Warn(fmt.Sprintf("pull %s: %v; trying again in %v", familiar(ref), pullReason(err), pause))
+		c.Warn(fmt.Sprintf("%s %s: %v; trying again in %v", what, familiar(ref), pullReason(err), pause))
 		select {
 		case <-ctx.Done():
-			return nil, interrupted(ctx)
+			return interrupted(ctx)
 		case <-time.After(pause):
 		}
 		pause *= 2
@@ -87,16 +99,16 @@ func transient(err error) bool {
 		errors.Is(err, errStalled) || errors.As(err, &timeout) && timeout.Timeout()
 }
 
-// pullError names the image, the registry and the remedy. It never holds a
+// pullError names what failed, the image, the registry and the remedy. It never holds a
 // credential: addresses are left out, as those of a redirection may be signed.
-func pullError(ref string, err error) error {
+func pullError(what, ref string, err error) error {
 	if errdefs.IsNotFound(err) && strings.Contains(err.Error(), "no match for platform") {
 		return platformError(ref, "has no variant for this machine")
 	}
 	return &exec.Error{
 		Class: exec.ClassImagePull,
 		Help:  pullHelp(err),
-		Err:   fmt.Errorf("pull image %s from %s: %w", familiar(ref), registryHost(ref), pullReason(err)),
+		Err:   fmt.Errorf("%s image %s from %s: %w", what, familiar(ref), registryHost(ref), pullReason(err)),
 	}
 }
 

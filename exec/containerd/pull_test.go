@@ -315,7 +315,7 @@ func TestCredentials(t *testing.T) {
 		{"example.com", "registry-1.docker.io", ""},
 	} {
 		r := &Runtime{cfg: Config{Keychain: oneKey{test.key, "me", "secret"}}}
-		if user, _, err := r.credentials(test.host); err != nil || user != test.user {
+		if user, _, err := r.cfg.credentials(test.host); err != nil || user != test.user {
 			t.Errorf("%+v: got %q, %v", test, user, err)
 		}
 	}

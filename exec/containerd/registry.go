@@ -28,20 +28,20 @@ var certDirs = []string{"/etc/containerd/certs.d", "/etc/docker/certs.d"}
 // resolver speaks to registries. It is made anew for each attempt: it remembers
 // authorisations, also those that failed. A registry on this machine's loopback may
 // speak HTTP, and its certificate is not checked, as with Docker.
-func (r *Runtime) resolver(ctx context.Context) remotes.Resolver {
-	return docker.NewResolver(docker.ResolverOptions{Hosts: config.ConfigureHosts(r.warnLogged(ctx), config.HostOptions{
-		HostDir:      r.certDir,
-		Credentials:  r.credentials,
+func (c *Config) resolver(ctx context.Context) remotes.Resolver {
+	return docker.NewResolver(docker.ResolverOptions{Hosts: config.ConfigureHosts(c.warnLogged(ctx), config.HostOptions{
+		HostDir:      c.certDir,
+		Credentials:  c.credentials,
 		UpdateClient: guardClient,
 	})})
 }
 
 // warnLogged makes warnings of the errors that the client library only logs, and goes
 // on after: a hosts.toml that it cannot read.
-func (r *Runtime) warnLogged(ctx context.Context) context.Context {
+func (c *Config) warnLogged(ctx context.Context) context.Context {
 	logger := logrus.New()
 	logger.SetOutput(io.Discard)
-	logger.AddHook(warnHook(r.cfg.Warn))
+	logger.AddHook(warnHook(c.Warn))
 	return log.WithLogger(ctx, logrus.NewEntry(logger))
 }
 
@@ -56,8 +56,8 @@ func (h warnHook) Fire(entry *logrus.Entry) error {
 }
 
 // certDir is the directory with the settings of a registry.
-func (r *Runtime) certDir(host string) (string, error) {
-	for _, root := range r.cfg.CertDirs {
+func (c *Config) certDir(host string) (string, error) {
+	for _, root := range c.CertDirs {
 		if dir, err := config.HostDirFromRoot(root)(host); !errdefs.IsNotFound(err) {
 			return dir, err
 		}
@@ -82,7 +82,7 @@ func guardClient(c *http.Client) error {
 
 // credentials gives the user name and secret for a registry, and for that one
 // alone; an empty name with a secret means an identity token.
-func (r *Runtime) credentials(host string) (user, secret string, err error) {
+func (c *Config) credentials(host string) (user, secret string, err error) {
 	if host == "registry-1.docker.io" {
 		// Where Docker Hub is served is not what its credentials are filed under.
 		host = name.DefaultRegistry
@@ -91,7 +91,7 @@ func (r *Runtime) credentials(host string) (user, secret string, err error) {
 	if err != nil {
 		return "", "", err
 	}
-	authenticator, err := r.cfg.Keychain.Resolve(registry)
+	authenticator, err := c.Keychain.Resolve(registry)
 	if err != nil {
 		return "", "", fmt.Errorf("credentials for %s: %w", host, err)
 	}

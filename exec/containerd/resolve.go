@@ -126,7 +126,7 @@ func (r *Runtime) loadImage(ctx context.Context, name string, policies []string)
 	if err != nil {
 		return nil, systemError("", err)
 	}
-	m := r.mapping(name)
+	m := MappingFor(name, r.cfg.Images)
 	if isOpen(name) && m.Kind == "" {
 		return nil, undefinedError(name)
 	}
@@ -141,17 +141,6 @@ func (r *Runtime) loadImage(ctx context.Context, name string, policies []string)
 		return nil, err
 	}
 	return r.unpackedImage(ctx, name, stored)
-}
-
-// mapping is the first that is meant for an image, by its normalised reference; the
-// zero Mapping if there is none.
-func (r *Runtime) mapping(name string) Mapping {
-	for _, m := range r.cfg.Images {
-		if m.Matches(name) {
-			return m
-		}
-	}
-	return Mapping{}
 }
 
 // obtainMapped gets the image that an image is mapped to, or itself. m leads to an

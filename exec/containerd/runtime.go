@@ -78,11 +78,7 @@ type Runtime struct {
 // Open connects to containerd, or starts the embedded one, as [Config.Address]
 // says. An error is an [exec.Error] of class system, with the usual remedies.
 func Open(ctx context.Context, cfg Config) (*Runtime, error) {
-	if err := cfg.complete(); err != nil {
-		return nil, systemError("", err)
-	}
-	// The client library logs on standard error what it also returns as errors.
-	if err := log.SetLevel(log.FatalLevel); err != nil {
+	if err := errors.Join(cfg.complete(), quiet()); err != nil {
 		return nil, systemError("", err)
 	}
 	if os.Geteuid() != 0 {
@@ -151,6 +147,10 @@ func (c *Config) complete() error {
 	}
 	return nil
 }
+
+// quiet keeps the client library from logging on standard error what it also returns as
+// errors.
+func quiet() error { return log.SetLevel(log.FatalLevel) }
 
 // chooseSnapshotter prefers overlayfs, whose set-up does not depend on the size
 // of the image, and falls back to copies.

@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/containerd/containerd/v2/client"
@@ -36,17 +37,24 @@ import (
 const labelSource = "cic/source"
 
 // stored gets an image from the store; nil without an error if it is not there
-// or not complete.
+// or not complete. One with a digest is found by that alone, whatever it is called
+// there: so it is the one that is meant, and one that was loaded from a file is found.
 func (r *Runtime) stored(ctx context.Context, name string) (client.Image, error) {
-	stored, err := r.client.GetImage(ctx, name)
-	if err == nil {
-		var complete bool
-		complete, _, _, _, err = images.Check(ctx, r.client.ContentStore(), stored.Target(), platforms.Default())
-		if err == nil && complete {
+	filter := "name==" + strconv.Quote(name)
+	if digest := imageDigest(name); digest != "" {
+		filter = "target.digest==" + strconv.Quote(digest)
+	}
+	list, err := r.client.ListImages(ctx, filter)
+	for _, stored := range list {
+		complete, _, _, _, checkErr := images.Check(ctx, r.client.ContentStore(), stored.Target(), platforms.Default())
+		if checkErr == nil && complete {
 			return stored, nil
 		}
+		if !errdefs.IsNotFound(checkErr) {
+			err = errors.Join(err, checkErr)
+		}
 	}
-	if err != nil && !errdefs.IsNotFound(err) {
+	if err != nil {
 		return nil, systemError("", fmt.Errorf("look for image %s: %w", familiar(name), err))
 	}
 	return nil, nil
@@ -245,7 +253,9 @@ func (r *Runtime) readArchive(ctx context.Context, path string, use func(context
 func (r *Runtime) addImage(ctx context.Context, image images.Image) error {
 	store := r.client.ContentStore()
 	// The labels keep the content from being collected as garbage.
-	handler := images.SetChildrenLabels(store, images.FilterPlatforms(images.ChildrenHandler(store), platforms.Default()))
+	// Of an image for several platforms, one is used here, and others may not be there.
+	children := images.LimitManifests(images.FilterPlatforms(images.ChildrenHandler(store), platforms.Default()), platforms.Default(), 1)
+	handler := images.SetChildrenLabels(store, children)
 	if err := images.Walk(ctx, handler, image.Target); err != nil {
 		return fmt.Errorf("image %s is incomplete: %w", familiar(image.Name), err)
 	}

@@ -59,6 +59,12 @@ func (*Runtime) Bundle(context.Context, io.Writer, []bundle.File, []ImageRequest
 	return errNotLinux
 }
 
+// ServedDigest returns an error.
+func ServedDigest(context.Context, Config, string) (string, error) { return "", errNotLinux }
+
+// StoredDigest returns an error.
+func (*Runtime) StoredDigest(context.Context, string) (string, error) { return "", errNotLinux }
+
 // ListImages returns an error.
 func (*Runtime) ListImages(context.Context) ([]ImageInfo, error) { return nil, errNotLinux }
 
