@@ -1,8 +1,11 @@
 package pipeline
 
 import (
+	"cmp"
 	"fmt"
+	"math"
 	"strconv"
+	"strings"
 
 	"github.com/cic-ci/cic/compile/shellvar"
 	"github.com/cic-ci/cic/compile/syntax"
@@ -146,13 +149,41 @@ func (d *decoder) options(v *Variable, n *syntax.Node, what string) {
 }
 
 // readAs warns of a plain scalar that GitLab's YAML 1.1 reads as another text:
-// yes is true, 010 is 8, 3.10 is 3.1.
+// yes is true, 010 is 8. cic keeps the source text of a number with a fraction,
+// which GitLab would print anew: 1.20 as 1.2.
 func (d *decoder) readAs(n *syntax.Node, name string) {
 	switch n.Kind {
-	case syntax.Bool, syntax.Int, syntax.Float:
+	case syntax.Bool, syntax.Int:
 		if n.Value != n.Raw {
-			d.warn(CodeReadAs, n, "YAML reads %s as %s", n.Raw, n.Value).Help =
-				"quote it if the text is meant: " + name + ": " + strconv.Quote(n.Raw)
+			d.warn(CodeReadAs, n, "YAML reads %s as %s", n.Raw, n.Value).Help = quoteIt(n, name)
+		}
+	case syntax.Float:
+		if printed, ok := printFloat(n.Raw); ok && printed != n.Raw {
+			d.warn(CodeReadAs, n, "%s is a number that GitLab prints as %s; cic keeps %s", n.Raw, printed, n.Raw).Help = quoteIt(n, name)
 		}
 	}
+}
+
+func quoteIt(n *syntax.Node, name string) string {
+	return "quote it if the text is meant: " + name + ": " + strconv.Quote(n.Raw)
+}
+
+// printFloat returns the text that GitLab makes of a plain float: at least one
+// digit behind the point, an exponent below 0.0001 and from 1e16.
+func printFloat(source string) (string, bool) {
+	f, err := strconv.ParseFloat(strings.NewReplacer("_", "", ",", "").Replace(source), 64)
+	switch size := math.Abs(f); {
+	case math.IsInf(f, 1): // the commit 12e4567 is one
+		return "Infinity", true
+	case math.IsInf(f, -1):
+		return "-Infinity", true
+	case err != nil:
+		return "", false
+	case f == 0 || size >= 1e-4 && size < 1e16:
+		whole, fraction, _ := strings.Cut(strconv.FormatFloat(f, 'f', -1, 64), ".")
+		return whole + "." + cmp.Or(fraction, "0"), true
+	}
+	mantissa, exponent, _ := strings.Cut(strconv.FormatFloat(f, 'e', -1, 64), "e")
+	whole, fraction, _ := strings.Cut(mantissa, ".")
+	return whole + "." + cmp.Or(fraction, "0") + "e" + exponent, true
 }

@@ -1,11 +1,8 @@
 package syntax
 
 import (
-	"cmp"
-	"math"
 	"math/big"
 	"regexp"
-	"strconv"
 	"strings"
 )
 
@@ -34,9 +31,7 @@ func init() {
 		{Bool, "true", []string{"yes", "true", "on"}},
 		{Bool, "false", []string{"no", "false", "off"}},
 		{Null, "", []string{"null", "~", ""}},
-		{Float, "Infinity", []string{".inf", "+.inf"}},
-		{Float, "-Infinity", []string{"-.inf"}},
-		{Float, "NaN", []string{".nan"}},
+		{Float, "", []string{".inf", "+.inf", "-.inf", ".nan"}},
 	} {
 		for _, lower := range w.forms {
 			forms := []string{lower, strings.ToUpper(lower)}
@@ -47,10 +42,14 @@ func init() {
 				}
 			}
 			for _, form := range forms {
+				value := w.value
+				if w.kind == Float {
+					value = form
+				}
 				words[form] = struct {
 					kind  Kind
 					value string
-				}{w.kind, w.value}
+				}{w.kind, value}
 			}
 		}
 	}
@@ -79,14 +78,14 @@ func resolvePlain(text string) (kind Kind, value string, date bool) {
 	case base60Form.MatchString(text):
 		return Int, base60(text), false
 	case base60Float.MatchString(text):
-		return Float, base60WithFraction(text), false
+		return Float, text, false
 	case intForm.MatchString(text):
 		if value, ok := integer(text); ok {
 			return Int, value, false
 		}
 	case floatForm.MatchString(text) && strings.ContainsAny(text, ".eE"):
 		// Without point or exponent it would be 08, which is no octal: a string.
-		return Float, float(text), false
+		return Float, text, false
 	}
 	return String, text, false
 }
@@ -134,37 +133,4 @@ func base60(text string) string {
 		sum.Add(sum, n.Mul(n, big.NewInt([]int64{3600, 60, 1}[i])))
 	}
 	return sum.String()
-}
-
-// base60WithFraction returns the value of a number in base60Float.
-func base60WithFraction(text string) string {
-	sum := 0.0
-	for i, part := range strings.Split(strings.ReplaceAll(text, "_", ""), ":") {
-		n, _ := strconv.ParseFloat(part, 64) // digits and a point: cannot fail but by size
-		sum += n * []float64{3600, 60, 1}[i]
-	}
-	return printFloat(sum)
-}
-
-// float returns the value of a number in floatForm.
-func float(text string) string {
-	n, _ := strconv.ParseFloat(strings.NewReplacer("_", "", ",", "").Replace(text), 64) // as above; the commit 12e4567 is infinite
-	return printFloat(n)
-}
-
-// printFloat returns the text that Ruby, and so GitLab, makes of a float: at least
-// one digit behind the point, an exponent below 0.0001 and from 1e16.
-func printFloat(f float64) string {
-	switch size := math.Abs(f); {
-	case math.IsInf(f, 1):
-		return "Infinity"
-	case math.IsInf(f, -1):
-		return "-Infinity"
-	case f == 0 || size >= 1e-4 && size < 1e16:
-		whole, fraction, _ := strings.Cut(strconv.FormatFloat(f, 'f', -1, 64), ".")
-		return whole + "." + cmp.Or(fraction, "0")
-	}
-	mantissa, exponent, _ := strings.Cut(strconv.FormatFloat(f, 'e', -1, 64), "e")
-	whole, fraction, _ := strings.Cut(mantissa, ".")
-	return whole + "." + cmp.Or(fraction, "0") + "e" + exponent
 }
