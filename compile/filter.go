@@ -160,18 +160,29 @@ func (s *selector) match(refs []pipeline.Text, keyword string) (matched, all str
 		holds, ok := s.matchRef(ref.Value)
 		s.checkMatcher(ref)
 		if !ok {
-			s.diags.report(&syntax.Error{
-				Severity: syntax.SeverityWarning, Code: codeFilterPattern,
-				Pos: ref.Pos, Len: utf8.RuneCountInString(ref.Value),
-				Msg:  fmt.Sprintf("%s: %q is no pattern but a name, which no ref can have", keyword, ref.Value),
-				Help: "a pattern is /regular expression/flags, with flags of ismU",
-			})
+			s.diags.report(noPattern(ref, keyword))
 		}
 		if holds && matched == "" {
 			matched = ref.Value
 		}
 	}
 	return matched, texts(refs)
+}
+
+// noPattern is the warning of an entry that was meant as a pattern and is none. One
+// in front of a path is not checked before it is used, on GitLab neither.
+func noPattern(ref pipeline.Text, keyword string) *syntax.Error {
+	e := &syntax.Error{
+		Severity: syntax.SeverityWarning, Code: codeFilterPattern,
+		Pos: ref.Pos, Len: utf8.RuneCountInString(ref.Value),
+		Msg:  fmt.Sprintf("%s: %q is no pattern but a name, which no ref can have", keyword, ref.Value),
+		Help: "a pattern is /regular expression/flags, with flags of ismU",
+	}
+	if patternWithPath.MatchString(ref.Value) {
+		e.Msg = fmt.Sprintf("%s: %s has no valid regular expression, and no ref matches it", keyword, ref.Value)
+		e.Help = `the dialect is RE2: it has \z but no \Z, lookahead, lookbehind or backreferences`
+	}
+	return e
 }
 
 // patternWithPath splits /regex/flags@group/project.
