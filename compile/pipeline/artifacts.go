@@ -8,9 +8,6 @@ import (
 	"github.com/cic-ci/cic/compile/syntax"
 )
 
-// maxExpireIn is the limit of specification 24.
-const maxExpireIn = 100 * year
-
 // artifacts decodes artifacts (specification 24); nil if they collect nothing.
 func (d *decoder) artifacts(n *syntax.Node) *Artifacts {
 	a := &Artifacts{When: "on_success"}
@@ -33,9 +30,7 @@ func (d *decoder) artifacts(n *syntax.Node) *Artifacts {
 				a.When = t.Value
 			}
 		case "expire_in":
-			if value.Kind != syntax.String || value.Value != "never" {
-				a.ExpireIn = d.duration(value, what, maxExpireIn)
-			}
+			a.ExpireIn = d.lifetime(value, what)
 		default:
 			d.artifactDisplay(n, key, value)
 		}

@@ -126,9 +126,31 @@ func (d *decoder) duration(n *syntax.Node, what string, limit int64) int64 {
 	return d.within(n, what, seconds, limit)
 }
 
+// noLimit is the limit of lifetimes, for which the language has none.
+const noLimit = math.MaxInt64
+
+// forever is the lifetime in seconds from which one is as good as without end.
+const forever = 100 * year
+
+// lifetime decodes how long something is kept: a duration, or "never" for 0 (specification
+// 26), whose case counts as little as that of the units.
+func (d *decoder) lifetime(n *syntax.Node, what string) int64 {
+	if n.Kind == syntax.String && strings.EqualFold(n.Value, "never") {
+		return 0
+	}
+	if seconds := d.duration(n, what, noLimit); seconds < forever {
+		return seconds
+	}
+	return 0
+}
+
 // within returns seconds if they are from 1 to limit, else 0.
 func (d *decoder) within(n *syntax.Node, what string, seconds, limit int64) int64 {
-	if seconds < 1 || seconds > limit {
+	switch {
+	case seconds < 1 && limit == noLimit:
+		d.fail(CodeLimit, n, "%q must be 1 second at least", what)
+		return 0
+	case seconds < 1 || seconds > limit:
 		d.fail(CodeLimit, n, "%q must be from 1 second to %s", what, limitNames[limit])
 		return 0
 	}
@@ -137,9 +159,8 @@ func (d *decoder) within(n *syntax.Node, what string, seconds, limit int64) int6
 
 // limitNames word the limits of durations.
 var limitNames = map[int64]string{
-	maxStartIn:  "1 week",
-	maxTimeout:  "1 month (30 days)",
-	maxExpireIn: "100 years",
+	maxStartIn: "1 week",
+	maxTimeout: "1 month (30 days)",
 }
 
 // retry decodes a number of extra attempts or a mapping (specification 25).

@@ -40,7 +40,7 @@ func (d *decoder) environment(n *syntax.Node) *Environment {
 			env.OnStop, _ = d.filledText(value, what)
 			d.idleEnvironment(key)
 		case "auto_stop_in":
-			d.lifetime(value, what)
+			d.lateLifetime(value, what)
 			d.idleEnvironment(key)
 		case "kubernetes":
 			if value.Kind != syntax.Mapping {
@@ -113,12 +113,11 @@ func (d *decoder) wordOrVariable(n *syntax.Node, what string, words []string) Te
 	return t
 }
 
-// lifetime checks a duration, which may be "never" or made of variables.
-func (d *decoder) lifetime(n *syntax.Node, what string) {
-	if n.Kind == syntax.String && (n.Value == "never" || strings.ContainsAny(n.Value, "$%")) {
-		return
+// lateLifetime checks a lifetime, which may be made of variables.
+func (d *decoder) lateLifetime(n *syntax.Node, what string) {
+	if n.Kind != syntax.String || !strings.ContainsAny(n.Value, "$%") {
+		d.lifetime(n, what)
 	}
-	d.duration(n, what, maxExpireIn)
 }
 
 // idleEnvironment remarks once on a keyword that asks for what happens after

@@ -28,7 +28,7 @@ func (d *decoder) pages(n *syntax.Node) *Pages {
 			d.text(value, what)
 			d.noEffect(key, what, noPages)
 		case "expire_in":
-			d.lifetime(value, what)
+			d.lateLifetime(value, what)
 			d.noEffect(key, what, noPages)
 		}
 	})
