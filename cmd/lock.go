@@ -24,12 +24,13 @@ func lockCommand() *cli.Command {
 		Usage:     "pin the images of a pipeline by their digests",
 		ArgsUsage: "[FILE|PLAN]",
 		Description: "The digests are those that the registries have now. They are kept in " + imagelock.File + " of\n" +
-			"the project, or the FILE of --lock: commit it. cic compile reads it and puts them into the plan.\n" +
-			"Images that are listed already keep their digests. Those of other refs and events stay.\n\n" +
+			"the project, or the FILE of --lock: commit it. cic compile puts them into the plan, and cic exec\n" +
+			"--locked runs no other images. Those that are listed already keep their digests, and those of\n" +
+			"other refs and events stay.\n\n" +
 			"Example:\n   cic image lock && git add " + imagelock.File + "\n   cic image lock --update 'python:*'",
 		Flags: slices.Concat([]cli.Flag{
 			&cli.StringSliceFlag{Name: "update", Usage: "ask anew for images that match `PATTERN`, * for all"},
-			&cli.BoolFlag{Name: "offline", Usage: "ask no registry: take the digests of the images that are loaded"},
+			&cli.BoolFlag{Name: "offline", Usage: "ask no registry: take the digests of the images that are loaded, which for an archive of docker save are not those of a registry"},
 		}, compileFlags(), runtimeFlags()),
 		Action: lockImages,
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -83,10 +84,15 @@ func showBatches(b *bytes.Buffer, p *Plan) {
 	rows.write(b)
 }
 
-// shortImage leaves out what a reference without a host means.
+// shortImage leaves out what a reference without a host means, and most of a digest: the
+// view of a job has it whole.
 func shortImage(name Text) string {
-	return strings.TrimPrefix(strings.TrimPrefix(name.Value, "docker.io/"), "library/")
+	short := strings.TrimPrefix(strings.TrimPrefix(name.Value, "docker.io/"), "library/")
+	return imageDigest.ReplaceAllString(short, "$1…")
 }
+
+// imageDigest is the digest of a reference; as much as people compare is kept.
+var imageDigest = regexp.MustCompile(`(@sha256:[0-9a-f]{12})[0-9a-f]{52}$`)
 
 // work is a job's image, or what pipeline it starts.
 func work(j *Job) string {

@@ -66,6 +66,10 @@ func TestMappingMatches(t *testing.T) {
 		{"${REGISTRY}/app", "${REGISTRY}/app", true},
 		{"*/app", "${REGISTRY}/app", true},
 		{"*", "${IMAGE}", true},
+		{"alpine:3.20", "alpine:3.20@sha256:" + strings.Repeat("0", 64), true},
+		{"*/app:1", "example.com/app:1@sha256:" + strings.Repeat("0", 64), true},
+		{"alpine:3.20@sha256:" + strings.Repeat("0", 64), "alpine:3.20", false},
+		{"alpine", "alpine:3.20@sha256:" + strings.Repeat("0", 64), false},
 	} {
 		m, err := ParseMapping(test.pattern + "=host")
 		if err != nil {
@@ -95,4 +99,43 @@ func FuzzMatchAsterisks(f *testing.F) {
 			t.Errorf("%q matches %q", pattern, s)
 		}
 	})
+}
+
+func TestUnpinned(t *testing.T) {
+	digest, other := "sha256:"+strings.Repeat("0a", 32), "sha256:"+strings.Repeat("0b", 32)
+	const mapped = ", which does not name its digest"
+	for _, test := range []struct{ image, mapping, want string }{
+		{"alpine:3.20", "", "has no digest"},
+		{"alpine:3.20@" + digest, "", ""},
+		{"alpine@" + digest, "", ""},
+		{"alpine:3.20@" + digest, "python:*=host", ""},
+		{"alpine:3.20@" + digest, "alpine:*=host", "is mapped to host" + mapped},
+		{"alpine:3.20@" + digest, "*=rootfs:/r", "is mapped to rootfs:/r" + mapped},
+		{"alpine:3.20@" + digest, "*=docker-archive:/a", "is mapped to docker-archive:/a" + mapped},
+		{"alpine:3.20@" + digest, "*=oci:/o", "is mapped to oci:/o" + mapped},
+		{"alpine:3.20@" + digest, "*=oci:/o@" + other, "is mapped to oci:/o@" + other + mapped},
+		{"alpine:3.20@" + digest, "*=oci:/o@" + digest, ""},
+		{"alpine:3.20@" + digest, "*=example.com/a:1", "is mapped to example.com/a:1" + mapped},
+		{"alpine:3.20@" + digest, "*=example.com/a@" + other, "is mapped to example.com/a@" + other + mapped},
+		{"alpine:3.20@" + digest, "*=example.com/a@" + digest, ""},
+		// What the plan leaves open, the command line may not decide.
+		{"alpine:3.20", "*=example.com/a@" + digest, "has no digest"},
+		{"${IMAGE}", "*=example.com/a@" + digest, "has no digest"},
+	} {
+		var mappings []Mapping
+		if test.mapping != "" {
+			m, err := ParseMapping(test.mapping)
+			if err != nil {
+				t.Fatal(err)
+			}
+			mappings = append(mappings, m)
+		}
+		name, err := normaliseName(test.image)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := Unpinned(name, mappings); got != test.want {
+			t.Errorf("%s with %q: %q, want %q", test.image, test.mapping, got, test.want)
+		}
+	}
 }
