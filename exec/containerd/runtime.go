@@ -59,6 +59,9 @@ type Runtime struct {
 	images  imageCache
 	network runNetwork
 	shim    sharedShim
+	// warming is done once, and warm while that goes on.
+	warming sync.Once
+	warm    sync.WaitGroup
 	// unlimited says once what cannot be limited.
 	unlimited sync.Once
 	counter   atomic.Uint64
@@ -205,6 +208,7 @@ func (r *Runtime) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
 	r.images.close()
+	r.warm.Wait()
 	var errs []error
 	if r.cfg.RunID != "" {
 		run := []string{r.cfg.RunID}

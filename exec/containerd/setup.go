@@ -72,6 +72,7 @@ func (r *Runtime) Setup(ctx context.Context, spec exec.Spec) (exec.Sandbox, erro
 	if r.cfg.RunID == "" || !safeID.MatchString(spec.ID) {
 		return nil, systemError("", fmt.Errorf("set up job %q of run %q: not safe as file names", spec.ID, r.cfg.RunID))
 	}
+	r.warming.Do(r.warmUp)
 	img, err := r.image(ctx, spec.Image, spec.Job.Image.PullPolicy)
 	if err != nil {
 		return nil, err
@@ -114,6 +115,23 @@ func (r *Runtime) Setup(ctx context.Context, spec exec.Spec) (exec.Sandbox, erro
 		return nil, err
 	}
 	return s, nil
+}
+
+// warmUp makes what all of the run's containers share, while the first one's image
+// is looked for. Its errors come again where these are needed.
+func (r *Runtime) warmUp() {
+	if r.daemon != nil {
+		r.warm.Go(func() {
+			ctx, cancel := context.WithTimeout(context.Background(), createTimeout)
+			defer cancel()
+			if ctx, err := r.leased(ctx); err == nil {
+				_, _ = r.join(ctx)
+			}
+		})
+	}
+	if r.cfg.Network == NetworkBridge {
+		r.warm.Go(func() { _, _ = r.openNetwork() })
+	}
 }
 
 // newID makes a name for something in containerd, unique in the run. Names there
