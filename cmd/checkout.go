@@ -72,6 +72,9 @@ func (p *project) readRemote(ctx context.Context) {
 	}
 	server, path := parseRemote(remote)
 	if path == "" {
+		path = p.path
+	}
+	if path == "" {
 		path = "local/" + filepath.Base(p.dir)
 	}
 	host, port := server.Hostname(), server.Port()

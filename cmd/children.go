@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/cic-ci/cic/cmd/vendoring"
@@ -17,19 +19,39 @@ import (
 )
 
 // compileChild compiles a child pipeline for the executor, by the context that the
-// plan has frozen and the files of the project. What is found goes to diagnostics.
+// plan has frozen and the files of the project that the trigger job is of. What is found
+// goes to diagnostics.
 func (p *project) compileChild(ctx context.Context, r exec.ChildRequest, diagnostics io.Writer) (made *exec.ChildPlan, err error) {
+	at, prefix, source := r.Plan.Context, "", r.Plan.Source
+	if of := r.Plan.ProjectOf(r.Job); of != nil {
+		if p = p.others[of.Path]; p == nil {
+			return nil, fmt.Errorf("project %q is not given", of.Path)
+		}
+		other := otherContext(of.Ref)
+		other.Options, at = maps.Clone(at.Options), other
+		delete(other.Options, "changes-since") // of the plan's own project
+		prefix, source = compile.Prefix(of.Path), of.Source
+	}
 	root, err := os.OpenRoot(p.dir)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, root.Close()) }()
-	o, err := p.childOptions(ctx, root, r.Plan)
+	o, err := p.childOptions(ctx, root, at)
 	if err != nil {
 		return nil, err
 	}
+	asked := p.externals()
+	defer asked.close()
+	o.Prefix, o.Source = prefix, source
+	vendored := o.Vendored
+	o.Vendored = func(loc resolve.Location) (string, []byte, error) {
+		name, data, err := vendored(loc)
+		return prefix + name, data, err
+	}
+	o.External = func(path string) (*compile.External, error) { return asked.get(ctx, path) }
 	result, found, sources := compile.CompileChild(*o, compile.Dynamic{
-		Trigger: r.Job.Name, Depth: depth(r.Plan, r.Job), Include: r.Job.Trigger.Include, Given: r.Given,
+		Trigger: r.Job.Name, Depth: depth(r.Plan, r.Job), Above: above(r.Plan, r.Job), Include: r.Job.Trigger.Include, Given: r.Given,
 		Artifact: func(job, path string) (string, []byte, error) {
 			data, err := r.Artifact(job, path)
 			return "artifacts of " + job + "/" + path, data, err
@@ -53,20 +75,19 @@ func (p *project) compileChild(ctx context.Context, r exec.ChildRequest, diagnos
 	return &exec.ChildPlan{Plan: result.Plan, Scripts: result.Scripts, Map: result.Map}, nil
 }
 
-// childOptions are the options by which the plan was compiled, as it records them.
-func (p *project) childOptions(ctx context.Context, root *os.Root, pl *plan.Plan) (*compile.Options, error) {
+// childOptions are the options by which a plan was compiled, as its context records them,
+// for a project in root.
+func (p *project) childOptions(ctx context.Context, root *os.Root, at plan.Context) (*compile.Options, error) {
 	lock, err := vendoring.Read(root)
 	if err != nil {
 		return nil, err
 	}
-	at := pl.Context
 	since := at.Options["changes-since"]
 	if since == "" && at.Event == plan.EventMergeRequest {
 		since = p.branch(ctx, at.TargetBranch)
 	}
 	o := &compile.Options{
-		Source: pl.Source,
-		Ref:    at.Ref, Tag: at.RefType == "tag", Event: at.Event, TargetBranch: at.TargetBranch,
+		Ref: at.Ref, Tag: at.RefType == "tag", Event: at.Event, TargetBranch: at.TargetBranch,
 		Predefined:      p.variables(ctx, at),
 		DefaultImage:    at.Options["default-image"],
 		Artifacts:       at.Options["artifacts"],
@@ -105,16 +126,37 @@ func (p *project) childOptions(ctx context.Context, root *os.Root, pl *plan.Plan
 	return o, nil
 }
 
-// depth is how many pipelines stand above that of a job.
+// triggersAbove are the trigger jobs above a job, the nearest first.
+func triggersAbove(p *plan.Plan, j *plan.Job) (triggers []*plan.Job) {
+	for at := j.Pipeline; at != "" && len(triggers) <= plan.MaxPipelines; {
+		i := slices.IndexFunc(p.Jobs, func(other plan.Job) bool { return other.Name == at })
+		if i < 0 {
+			break
+		}
+		triggers = append(triggers, &p.Jobs[i])
+		at = p.Jobs[i].Pipeline
+	}
+	return triggers
+}
+
+// depth is how many pipelines of its project stand above that of a job.
 func depth(p *plan.Plan, j *plan.Job) int {
 	n := 0
-	for name := j.Pipeline; name != "" && n <= plan.MaxDepth; n++ {
-		for i := range p.Jobs {
-			if p.Jobs[i].Name == name {
-				name = p.Jobs[i].Pipeline
-				break
-			}
+	for _, t := range triggersAbove(p, j) {
+		if t.Trigger.Project != nil {
+			break
 		}
+		n++
 	}
 	return n
+}
+
+// above are the other projects of which the pipeline of a job is, and those above it.
+func above(p *plan.Plan, j *plan.Job) (projects []*plan.Project) {
+	for _, t := range triggersAbove(p, j) {
+		if c := p.Pipeline(t.Name); c != nil && c.Project != nil {
+			projects = append(projects, c.Project)
+		}
+	}
+	return projects
 }

@@ -63,6 +63,7 @@ func compileFlags() []cli.Flag {
 	return slices.Concat([]cli.Flag{projectFlag()}, eventFlags(), []cli.Flag{
 		&cli.StringSliceFlag{Name: "input", Usage: "set an input of the pipeline, `NAME=VALUE`; the last of one NAME counts"},
 		&cli.StringSliceFlag{Name: "job-input", Usage: "set an input of a job, `JOB:NAME=VALUE`, for all copies that parallel makes of it; JOB of a child pipeline is TRIGGER/JOB"},
+		externalFlag(),
 		&cli.StringFlag{Name: "changes-since", Usage: "rules:changes compare the project, with what is not committed yet, with `REV`; without it they always hold, but for a merge request, which is compared with its target"},
 		&cli.BoolFlag{Name: "stub-includes", Usage: "leave out included files of which there is no copy in the project"},
 		&cli.BoolFlag{Name: "skip-unsupported", Usage: "leave out jobs whose scripts are PowerShell or batch files"},
@@ -104,6 +105,7 @@ func compileProject(c *cli.Context, file string) (*project, *compile.Result, err
 	if err := printDiagnostics(c.App.ErrWriter, diagnostics, o.Source, sources); err != nil {
 		return nil, nil, err
 	}
+	p.asked.warnIdle(c)
 	maps.Copy(sources, lock)
 	result.Map.Sources = p.sourceDigests(file, sources)
 	return p, result, nil

@@ -181,7 +181,7 @@ func executeInContainers(ctx context.Context, c *cli.Context, p *project, e *exe
 	if err := boundJobs(c, e); err != nil {
 		return nil, err
 	}
-	manager, err := workspaces(ctx, c, p, e.RunDir)
+	manager, err := workspaces(ctx, c, p, e.RunDir.WorkspacesDir())
 	if err != nil {
 		return nil, err
 	}
@@ -217,6 +217,12 @@ func executeInContainers(ctx context.Context, c *cli.Context, p *project, e *exe
 	}
 	defer afterwards()
 	e.Caches = caches
+	others, afterwards, err := p.trees(ctx, c, e.RunDir, pl, users)
+	defer afterwards()
+	if err != nil {
+		return nil, err
+	}
+	e.Others = others
 	e.ClearDead = func(ctx context.Context) error { return sweep(ctx, c, r) }
 	return e.Run(ctx, pl, scripts)
 }
@@ -268,9 +274,10 @@ type overlays struct{ *workspace.Manager }
 
 func (o overlays) Open(id string) (exec.Workspace, error) { return o.Manager.Open(id) }
 
-func workspaces(ctx context.Context, c *cli.Context, p *project, dir *exec.RunDir) (overlays, error) {
+// workspaces makes those of jobs of a project in a directory.
+func workspaces(ctx context.Context, c *cli.Context, p *project, dir string) (overlays, error) {
 	cfg := workspace.Config{
-		Source: p.dir, Dir: dir.WorkspacesDir(), Warn: warner(c.App.ErrWriter),
+		Source: p.dir, Dir: dir, Warn: warner(c.App.ErrWriter),
 		Shared: c.String("workspace") == "shared",
 	}
 	if c.String("source") == "clean" {

@@ -26,7 +26,7 @@ func execCommand() *cli.Command {
 			"need. The first Ctrl-C stops the jobs in order, the second kills them.\n\n" +
 			"--resume starts a new run of an earlier run's plan, with the flags of that run.\n\n" +
 			"Example:\n   cic exec plan\n   cic exec plan unit-tests --image 'python:*=host'\n   cic exec --resume last",
-		Flags: slices.Concat([]cli.Flag{projectFlag(), frozenFlag(), keyFlag()}, resumeFlags(), execFlags()),
+		Flags: slices.Concat([]cli.Flag{projectFlag(), externalFlag(), frozenFlag(), keyFlag()}, resumeFlags(), execFlags()),
 		Action: func(c *cli.Context) error {
 			if c.IsSet("resume") {
 				if c.Bool("frozen") || c.IsSet("key") {
@@ -56,6 +56,9 @@ func execCommand() *cli.Command {
 			p, err := openProject(c.Context, c.String("project"))
 			if err != nil {
 				return fail(exitInvalid, err)
+			}
+			if p.others, err = openOthers(c); err != nil {
+				return err
 			}
 			if err := checkStale(c, p, d); err != nil {
 				return err
@@ -238,21 +241,16 @@ func prepare(c *cli.Context, p *project, dir *exec.RunDir, r *request) (*exec.Ex
 		return nil, err
 	}
 	if dir != nil {
+		if err := checkOthers(p, r.plan); err != nil {
+			return nil, err
+		}
 		if err := errors.Join(keepPlan(dir, r), recordLaunch(c, p, dir)); err != nil {
 			return nil, err
 		}
 	}
-	if err := exec.CheckPolicy(r.plan, granted); err != nil {
-		return nil, execError(err)
-	}
-	unpinned, err := pinning(c)
+	unpinned, err := policy(c, r.plan, granted)
 	if err != nil {
 		return nil, err
-	}
-	if unpinned != nil {
-		if err := exec.CheckPinned(r.plan, unpinned); err != nil {
-			return nil, execError(err)
-		}
 	}
 	manual, err := manualJobs(c, r.plan, r.names)
 	if err != nil {
@@ -287,6 +285,24 @@ func prepare(c *cli.Context, p *project, dir *exec.RunDir, r *request) (*exec.Ex
 	e.Ask = asker(c)
 	e.Reuse, err = reuse(c, p)
 	return e, err
+}
+
+// policy refuses what was not granted, and with --locked images that are not pinned, of
+// which it returns how they are told, for child pipelines.
+func policy(c *cli.Context, pl *plan.Plan, granted map[string]exec.Granted) (func(string) string, error) {
+	if err := exec.CheckPolicy(pl, granted); err != nil {
+		return nil, execError(err)
+	}
+	unpinned, err := pinning(c)
+	if err != nil {
+		return nil, err
+	}
+	if unpinned != nil {
+		if err := exec.CheckPinned(pl, unpinned); err != nil {
+			return nil, execError(err)
+		}
+	}
+	return unpinned, nil
 }
 
 // narrow leaves in the plan of r the jobs that are named, or are to be done again.

@@ -20,6 +20,12 @@ type project struct {
 	// any other detached head, so that no rule takes it for a branch.
 	ref string
 	tag bool
+	// path is its path on the server where no remote tells; empty: a made up one.
+	path string
+	// others are the projects beside it, by the paths that trigger jobs call them, and
+	// asked what a compilation has asked of these.
+	others map[string]*project
+	asked  *externals
 	// facts are the predefined variables that come from the checkout.
 	facts map[string]string
 }
@@ -27,6 +33,11 @@ type project struct {
 // openProject reads the state of the checkout. A directory outside git is a
 // project too: its branch is taken to be main.
 func openProject(ctx context.Context, dir string) (*project, error) {
+	return openProjectAs(ctx, dir, "")
+}
+
+// openProjectAs is openProject for a project whose path is known, should no remote tell.
+func openProjectAs(ctx context.Context, dir, path string) (*project, error) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, err
@@ -34,7 +45,7 @@ func openProject(ctx context.Context, dir string) (*project, error) {
 	if abs, err = filepath.EvalSymlinks(abs); err != nil {
 		return nil, err
 	}
-	p := &project{dir: abs, ref: "main", facts: map[string]string{}}
+	p := &project{dir: abs, path: path, ref: "main", facts: map[string]string{}}
 	if out, err := p.run(ctx, "rev-parse", "--is-inside-work-tree"); err == nil && strings.TrimSpace(out) == "true" {
 		p.git = true
 		if err := p.readHead(ctx); err != nil {

@@ -41,7 +41,7 @@ type launched struct {
 // unless it is given its own. Grants, secrets and answers to manual jobs are not
 // among them: they are given for one run.
 var keptFlags = []string{
-	"address", "cache", "cpus", "disk", "image", "jobs", "locked", "log-limit", "memory", "network", "pids",
+	"address", "cache", "cpus", "disk", "external", "image", "jobs", "locked", "log-limit", "memory", "network", "pids",
 	"service-timeout", "source", "timeout", "userns", "workspace",
 }
 
@@ -50,6 +50,10 @@ func recordLaunch(c *cli.Context, p *project, dir *exec.RunDir) error {
 	l := launched{Project: p.dir, Commit: p.facts["CI_COMMIT_SHA"], Flags: map[string][]string{}}
 	for _, name := range keptFlags {
 		if !c.IsSet(name) {
+			continue
+		}
+		if name == "external" {
+			l.Flags[name] = p.externalTexts()
 			continue
 		}
 		if list, ok := c.Value(name).(cli.StringSlice); ok {
@@ -96,6 +100,9 @@ func resumeRun(c *cli.Context) error {
 	p, err := openProject(c.Context, l.Project)
 	if err != nil {
 		return fail(exitInvalid, err)
+	}
+	if p.others, err = openOthers(c); err != nil {
+		return err
 	}
 	if err := warnChanged(c, p, l, record); err != nil {
 		return err

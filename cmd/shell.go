@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -60,8 +61,8 @@ func keepSurroundings(c *cli.Context, p *project, dir *exec.RunDir) error {
 }
 
 // restore sets the flags that the run had, but for those that are given now, and
-// returns the project.
-func (s *surroundings) restore(c *cli.Context) (*project, error) {
+// returns the project: that in dir, or without one that of the run.
+func (s *surroundings) restore(c *cli.Context, dir string) (*project, error) {
 	set := map[string]string{"workspace": s.Workspace, "source": s.Source, "network": s.Network, "address": s.Address}
 	var errs []error
 	for name, value := range set {
@@ -77,7 +78,7 @@ func (s *surroundings) restore(c *cli.Context) (*project, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	return openProject(c.Context, s.Project)
+	return openProject(c.Context, cmp.Or(dir, s.Project))
 }
 
 func shell(c *cli.Context) error {
@@ -107,7 +108,7 @@ func shell(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	p, err := around.restore(c)
+	p, err := around.restore(c, kept.Project)
 	if err != nil {
 		return fail(exitSystem, err)
 	}
@@ -151,7 +152,7 @@ func enter(c *cli.Context, r *exec.Record, kept *exec.Kept, p *project, command 
 // changed in it is kept afterwards.
 func enterWorkspace(ctx context.Context, c *cli.Context, p *project, dir *exec.RunDir, runtime *containerd.Runtime, users *userns.Namespace,
 	kept *exec.Kept, command []string) (code int, err error) {
-	manager, err := workspaces(ctx, c, p, dir)
+	manager, err := workspaces(ctx, c, p, dir.WorkspacesDir())
 	if err != nil {
 		return 0, err
 	}

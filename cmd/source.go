@@ -25,11 +25,19 @@ func compileOptions(c *cli.Context, file string) (p *project, o *compile.Options
 	if p, err = openProject(c.Context, projectOf(c, file)); err != nil {
 		return nil, nil, nil, fail(exitInvalid, err)
 	}
+	if p.others, err = openOthers(c); err != nil {
+		return nil, nil, nil, err
+	}
 	root, err := os.OpenRoot(p.dir)
 	if err != nil {
 		return nil, nil, nil, fail(exitInvalid, err)
 	}
-	closeRoot := func() { _ = root.Close() } // a directory that was only read
+	asked := p.externals()
+	p.asked = asked
+	closeRoot := func() {
+		_ = root.Close() // a directory that was only read
+		asked.close()
+	}
 	defer func() {
 		if err != nil {
 			closeRoot()
@@ -54,6 +62,7 @@ func compileOptions(c *cli.Context, file string) (p *project, o *compile.Options
 		Tree:            func() ([]string, error) { return p.files(c.Context) },
 		ChangesSince:    c.String("changes-since"),
 		Vendored:        func(loc resolve.Location) (string, []byte, error) { return lock.Copy(root, loc) },
+		External:        func(path string) (*compile.External, error) { return asked.get(c.Context, path) },
 		StubIncludes:    c.Bool("stub-includes"),
 		SkipUnsupported: c.Bool("skip-unsupported"),
 	}

@@ -84,7 +84,7 @@ func (p *project) compareSources(m *plan.SourceMap) (changed, gone []string) {
 		return nil, nil
 	}
 	for _, name := range slices.Sorted(maps.Keys(m.Sources)) {
-		text, err := readRegular(filepath.Join(p.dir, filepath.FromSlash(name)))
+		text, err := readRegular(p.sourcePath(name))
 		sum := sha256.Sum256(text)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):

@@ -54,6 +54,7 @@ func vendor(c *cli.Context) error {
 		Project: root, Lock: lock, Server: p.facts["CI_SERVER_URL"], Client: http.DefaultClient,
 		Progress: func(msg string) { fmt.Fprintf(c.App.ErrWriter, "cic: %s\n", msg) },
 	}
+	o.External = nil // their files are not of this project
 	o.Vendored = func(loc resolve.Location) (string, []byte, error) { return f.Copy(c.Context, loc) }
 	_, diagnostics, sources := compile.Compile(*o)
 	if f.Fetched > 0 {

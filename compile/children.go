@@ -11,21 +11,29 @@ import (
 	"github.com/cic-ci/cic/plan"
 )
 
-// child is a child pipeline that is compiled with its parent.
+// child is a child pipeline that is compiled with its parent, or one of another project.
 type child struct {
 	job int // index into the plan's jobs
 	of  *pipeline.Job
 	// given are the variables that it gets from above.
 	given plan.Variables
+	// other is the project that it is of, nil for that of its parent, and branch what it
+	// is compiled for.
+	other  *External
+	branch string
 }
 
-// childFiles are the files of the pipeline that is being compiled, if that is a child.
+// childFiles are the files of the pipeline that is being compiled, if another starts it.
 type childFiles struct {
 	// trigger is the name of its trigger job, within the pipeline of that.
 	trigger string
 	pos     syntax.Pos
 	// entries are those of trigger:include.
 	entries *syntax.Node
+	// other is the project that it is of, nil for that of its parent, and inputs what it
+	// is given then.
+	other  *External
+	inputs *syntax.Node
 	// artifact reads a file that a job has made; nil where none has run.
 	artifact func(job, path string) (name string, data []byte, err error)
 }
@@ -65,11 +73,17 @@ func distinct(list syntax.ErrorList) syntax.ErrorList {
 	})
 }
 
+// nested reports whether another pipeline starts this one.
+func (e *environment) nested() bool { return e.options.parent != nil }
+
 // descend makes the environment that of a child pipeline: all is as above but for
-// the source (specification section 28).
+// the source (specification section 28). That of another project shares the bounds alone.
 func (e *environment) descend(parent *environment) {
-	e.depth, e.budget, e.files, e.merge = parent.depth+1, parent.budget, parent.files, parent.merge
-	e.matcher = parent.matcher
+	e.budget, e.matcher = parent.budget, parent.matcher
+	if e.options.child.other != nil {
+		return
+	}
+	e.depth, e.files, e.merge = parent.depth+1, parent.files, parent.merge
 	e.predefined = plan.ChildVariables(parent.predefined)
 }
 
@@ -84,7 +98,7 @@ func (e *environment) pipelineName() string {
 // addChildren compiles the child pipelines and takes them into the plan.
 func addChildren(r *Result, l *lowered, env *environment) (*Result, syntax.ErrorList) {
 	var found syntax.ErrorList
-	if env.depth > 0 {
+	if env.nested() {
 		env.budget.jobs += len(r.Plan.Jobs)
 	}
 	var made []plan.Child
@@ -96,11 +110,11 @@ func addChildren(r *Result, l *lowered, env *environment) (*Result, syntax.Error
 			break
 		}
 		if result != nil {
-			made = append(made, plan.Child{Trigger: c.of.Name, Plan: result.Plan})
+			made = append(made, plan.Child{Trigger: c.of.Name, Plan: result.Plan, Project: c.project(result.Plan)})
 			results = append(results, result)
 		}
 	}
-	if env.depth == 0 {
+	if !env.nested() {
 		found = distinct(found)
 	}
 	if found.HasErrors() || len(made) == 0 {
@@ -114,7 +128,7 @@ func addChildren(r *Result, l *lowered, env *environment) (*Result, syntax.Error
 		return nil, append(found, &syntax.Error{Code: codePlan, Msg: err.Error()})
 	}
 	r.Plan = whole
-	if env.depth == 0 {
+	if !env.nested() {
 		found = append(found, missingAbove(whole)...)
 	}
 	for i, result := range results {
@@ -155,7 +169,13 @@ func compileChild(p *plan.Plan, c child, env *environment) (*Result, syntax.Erro
 		return syntax.ErrorList{{Code: code, Pos: t.Pos, Len: len("trigger"), Job: c.of.Name, Msg: fmt.Sprintf(format, args...)}}
 	}
 	job := p.Jobs[c.job].Trigger
-	if env.depth == plan.MaxDepth { // GitLab sees it when the job runs (specification section 28)
+	if c.other != nil && env.within(c.other.Path, c.branch) {
+		job.Kind, job.Reason = plan.TriggerImpossible, fmt.Sprintf("the pipeline of project %q for branch %q would start itself again", c.other.Path, c.branch)
+		found := fault(codeOtherLoop, "job %q will fail: %s", c.of.Base, job.Reason)
+		found[0].Severity = syntax.SeverityWarning
+		return nil, found
+	}
+	if c.other == nil && env.depth == plan.MaxDepth { // GitLab sees it when the job runs (specification section 28)
 		job.Kind, job.Reason = plan.TriggerImpossible, fmt.Sprintf("child pipelines stand at most %d deep in each other", plan.MaxDepth)
 		found := fault(codeChildDepth, "job %q will fail: %s", c.of.Base, job.Reason)
 		found[0].Severity = syntax.SeverityWarning
@@ -164,7 +184,7 @@ func compileChild(p *plan.Plan, c child, env *environment) (*Result, syntax.Erro
 	if env.budget.pipelines++; env.budget.pipelines > plan.MaxPipelines {
 		return nil, fault(codeChildLimit, "the pipeline has more than %d child pipelines", plan.MaxPipelines)
 	}
-	result, errs := build(childOptions(c, env), env.sources.texts)
+	result, errs := build(c.options(env), env.sources.texts)
 	if env.budget.jobs > maxChildJobs {
 		return nil, fault(codeChildLimit, "the child pipelines together have more than %d jobs", maxChildJobs)
 	}
@@ -173,10 +193,10 @@ func compileChild(p *plan.Plan, c child, env *environment) (*Result, syntax.Erro
 	empty := func(e *syntax.Error) bool { return e.Code == CodeNoJobs && result != nil }
 	if i := slices.IndexFunc(errs, func(e *syntax.Error) bool { return empty(e) || leftOut(e) }); i >= 0 {
 		e := errs[i]
-		job.Kind, job.Reason = plan.TriggerImpossible, "the rules of its child pipeline leave no job to run"
+		job.Kind, job.Reason = plan.TriggerImpossible, fmt.Sprintf("the rules of %s leave no job to run", c.noun())
 		e.Msg = fmt.Sprintf("job %q will fail: %s", c.of.Base, job.Reason)
 		if e.Code == codeLeftOutChild {
-			job.Kind, job.Reason = plan.TriggerExternal, "the files of its child pipeline are left out"
+			job.Kind, job.Reason = plan.TriggerExternal, fmt.Sprintf("the files of %s are left out", c.noun())
 			e.Msg = fmt.Sprintf("job %q starts nothing: %s", c.of.Base, job.Reason)
 		} else {
 			e.Code = codeEmptyChild
@@ -185,7 +205,7 @@ func compileChild(p *plan.Plan, c child, env *environment) (*Result, syntax.Erro
 		return nil, errs
 	}
 	for _, e := range errs {
-		e.Notes = append(e.Notes, syntax.Note{Pos: t.Pos, Msg: fmt.Sprintf("in the child pipeline of job %q", c.of.Base)})
+		e.Notes = append(e.Notes, syntax.Note{Pos: t.Pos, Msg: fmt.Sprintf("in %s of job %q", c.kind(), c.of.Base)})
 		if e.Job != "" {
 			e.Job = c.of.Name + "/" + e.Job
 		}
@@ -193,8 +213,27 @@ func compileChild(p *plan.Plan, c child, env *environment) (*Result, syntax.Erro
 	return result, errs
 }
 
-// childOptions are those by which a child pipeline is compiled.
-func childOptions(c child, env *environment) Options {
+// kind says what sort of pipeline it is.
+func (c *child) kind() string {
+	if c.other != nil {
+		return "the other project's pipeline"
+	}
+	return "the child pipeline"
+}
+
+// noun says of a trigger job what it starts.
+func (c *child) noun() string {
+	if c.other != nil {
+		return "the other project's pipeline"
+	}
+	return "its child pipeline"
+}
+
+// options are those by which the pipeline is compiled.
+func (c *child) options(env *environment) Options {
+	if c.other != nil {
+		return c.otherOptions(env)
+	}
 	entries := &syntax.Node{Kind: syntax.Sequence, Pos: c.of.Trigger.Pos}
 	for _, f := range c.of.Trigger.Include {
 		entries.Items = append(entries.Items, f.Node)

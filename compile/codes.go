@@ -71,6 +71,9 @@ const (
 	codeChildDepth   = "CIC3074" // child pipelines stand too deep in each other, so that a trigger job fails (warning)
 	codeChildLimit   = "CIC3075" // child pipelines are too many or too large
 	codeLeftOutChild = "CIC3076" // the files of a child pipeline are left out (warning)
+	codeOtherBranch  = "CIC3077" // another project is not at the branch that its pipeline is for (warning)
+	codeOtherReports = "CIC3078" // another project's pipeline does not get variables of dotenv reports (warning)
+	codeOtherLoop    = "CIC3079" // another project's pipeline would start itself again (warning)
 
 	// The plan.
 

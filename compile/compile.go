@@ -50,6 +50,9 @@ type Options struct {
 	POSIX bool
 	// Requests are what jobs need of the machine, by the command line.
 	Requests []Request
+	// Prefix stands before the names of the project's files in diagnostics and in the
+	// source map, to tell them from those of others; empty of the plan's own project.
+	Prefix string
 	// Project is the project's tree, for files to include; it must not lead out of
 	// the project. Nil: nothing can be included.
 	Project fs.FS
@@ -69,6 +72,9 @@ type Options struct {
 	// Vendored returns the copy of an included file that is not in the project; see
 	// [resolve.Options].
 	Vendored func(resolve.Location) (name string, data []byte, err error)
+	// External returns another project by the path that trigger:project calls it, for
+	// its pipeline to be compiled too; nil where it is not at hand. Nil: none is.
+	External func(path string) (*External, error)
 	// StubIncludes leaves out includes of which there is no copy, with a warning.
 	StubIncludes bool
 	// SkipUnsupported leaves out jobs whose scripts are for a shell of Windows.
@@ -76,8 +82,8 @@ type Options struct {
 	// Warnings say what becomes of warnings; without a rule they are reported.
 	Warnings []WarningRule
 
-	// Of a child pipeline: the one above, its files, and which of Given are values
-	// that nothing is expanded in any more.
+	// Of a pipeline that another starts: the one above, its files, and which of Given are
+	// values that nothing is expanded in any more.
 	parent  *environment
 	child   *childFiles
 	literal map[string]bool

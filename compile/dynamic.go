@@ -15,6 +15,8 @@ type Dynamic struct {
 	// above the one that it is of.
 	Trigger string
 	Depth   int
+	// Above are the other projects of which pipelines are that stand above.
+	Above   []*plan.Project
 	Include []plan.ChildFile
 	// Given are the variables of the child pipeline; none is a template.
 	Given plan.Variables
@@ -47,7 +49,7 @@ func CompileChild(o Options, d Dynamic) (result *Result, found syntax.ErrorList,
 	if found.HasErrors() {
 		return nil, found, sources
 	}
-	top.depth = d.Depth
+	top.depth, top.above = d.Depth, d.Above
 	pos := syntax.Pos{File: includeName, Line: 1, Col: 1}
 	o.descend(top, d.Given, &childFiles{trigger: d.Trigger, pos: pos, entries: entries.Root.Get("include"), artifact: d.Artifact}, d.Trigger)
 	result, found = build(o, sources)

@@ -19,7 +19,7 @@ const defaultImage = "python:3.11"
 
 // Events are the pipeline sources that GitLab knows (specification section 11).
 var Events = []string{
-	"push", "web", "schedule", "api", "trigger", "pipeline", plan.ChildEvent, plan.EventMergeRequest,
+	"push", "web", "schedule", "api", "trigger", plan.OtherEvent, plan.ChildEvent, plan.EventMergeRequest,
 	"external", "external_pull_request_event", "chat", "webide",
 }
 
@@ -37,6 +37,9 @@ type environment struct {
 	// depth is how many pipelines stand above; budget is shared with these.
 	depth  int
 	budget *budget
+	// above are the other projects whose pipelines stand above, where those are not
+	// compiled together with this one.
+	above []*plan.Project
 	// matcher matches the patterns of rules, only and except.
 	matcher *match.Matcher
 	// sources finds places in the files that were read.
@@ -88,12 +91,16 @@ func newEnvironment(o Options) (*environment, syntax.ErrorList) {
 	}
 	env.merge = env.event == plan.EventMergeRequest
 	env.predefined = plan.ContextVariables(env.context)
+	config := filepath.ToSlash(o.Source)
 	if o.parent != nil {
 		env.descend(o.parent)
-		return env, errs
+		if o.child.other == nil {
+			return env, errs
+		}
+		config = o.child.other.File
 	}
 	for _, v := range []plan.Variable{
-		{Name: "CI_CONFIG_PATH", Value: plan.Literal(filepath.ToSlash(o.Source))},
+		{Name: "CI_CONFIG_PATH", Value: plan.Literal(config)},
 		{Name: "CI_NODE_TOTAL", Value: plan.Literal("1")},
 	} {
 		if _, ok := env.predefined.Get(v.Name); !ok {

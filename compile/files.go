@@ -199,7 +199,7 @@ var includeVariables = []string{
 func resolveFiles(env *environment, texts map[string][]byte) (*syntax.Node, syntax.ErrorList) {
 	o := env.options
 	read := resolve.Options{
-		Matcher: env.matcher, Project: o.Project, Vendored: o.Vendored, Stub: o.StubIncludes, Inputs: o.Inputs,
+		Matcher: env.matcher, Project: o.Project, Vendored: o.Vendored, Stub: o.StubIncludes, Inputs: o.Inputs, Prefix: o.Prefix,
 		Lookup: env.includeVariable,
 		Exists: func(patterns []string) (bool, error) {
 			a, err := env.files.exists(patterns, nil)
@@ -212,9 +212,14 @@ func resolveFiles(env *environment, texts map[string][]byte) (*syntax.Node, synt
 	}
 	var r *resolve.Result
 	var errs syntax.ErrorList
-	if o.child == nil {
+	switch {
+	case o.child == nil:
 		r, errs = resolve.Resolve(o.Source, o.Data, read)
-	} else {
+	case o.child.other != nil:
+		read.Passed = o.child.inputs
+		r, errs = resolve.Resolve(o.Source, o.Data, read)
+		errs = append(errs, env.budget.read(r.Sources, o.child.pos)...)
+	default:
 		read.Artifact = o.child.artifact
 		r, errs = resolve.Child(o.child.entries, read)
 		errs = append(errs, env.budget.read(r.Sources, o.child.pos)...)

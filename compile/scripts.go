@@ -100,7 +100,7 @@ const (
 // checkScripts counts what scripts are to be made, before any is.
 func (e *environment) checkScripts(programs []program, l *lowered) syntax.ErrorList {
 	total, limit, whose := new(int), maxScripts, "all jobs"
-	if e.depth > 0 {
+	if e.nested() {
 		total, limit, whose = &e.budget.scripts, maxChildScripts, "all child pipelines"
 	}
 	var diags diagnostics

@@ -56,7 +56,7 @@ func (s *selector) note(j *pipeline.Job, name string) {
 	if ok {
 		seen = s.shown(name, value)
 	}
-	if _, inFile := s.lookupFile(j, name); !inFile && !variesByJob(name) && s.env.depth == 0 {
+	if _, inFile := s.lookupFile(j, name); !inFile && !variesByJob(name) && !s.env.nested() {
 		s.read[name] = seen
 		return
 	}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/cic-ci/cic/compile/pipeline"
 	"github.com/cic-ci/cic/compile/resolve"
@@ -35,7 +34,7 @@ func (l *lowering) triggerJob(g *graph, n *node) plan.Job {
 	}
 	switch made := slices.ContainsFunc(t.Include, func(f pipeline.ChildFile) bool { return f.Kind == "artifact" }); {
 	case len(t.Include) == 0:
-		l.otherProject(out.Trigger, e, j)
+		l.otherProject(&out, e, g, n)
 	case made || len(reports) > 0:
 		out.Trigger.Kind, out.Trigger.Variables, out.DotenvFrom = plan.TriggerDynamic, given, reports
 		out.Trigger.ForwardReports = t.ForwardGiven && len(reports) > 0
@@ -114,31 +113,6 @@ func (l *lowering) forwarded(j *pipeline.Job, e *expander) plan.Variables {
 func mentionsReports(vs plan.Variables) bool {
 	return slices.ContainsFunc(vs, func(v plan.Variable) bool {
 		return slices.ContainsFunc(parts(v.Value), func(p script.Part) bool { return p.Var && !plan.RuntimeVariable(p.Text) })
-	})
-}
-
-// otherProject fills in a trigger job whose pipeline is another project's: there is
-// nothing to run here.
-func (l *lowering) otherProject(out *plan.Trigger, e *expander, j *pipeline.Job) {
-	t := j.Trigger
-	out.Kind = plan.TriggerExternal
-	at, what := t.Project, "the pipeline of project %q is not run here"
-	if t.Upstream.Value != "" {
-		at, what = t.Upstream, "how the pipeline of project %q ends is not known here"
-	}
-	text := func(from pipeline.Text) *plan.Text {
-		if from.Value == "" {
-			return nil
-		}
-		value := e.kept(from.Value)
-		return &value
-	}
-	out.Project, out.Branch = text(at), text(t.Branch)
-	out.Reason = fmt.Sprintf(what, out.Project.Value)
-	l.diags.report(&syntax.Error{
-		Severity: syntax.SeverityWarning, Code: codeOtherProject,
-		Pos: at.Pos, Len: utf8.RuneCountInString(at.Value), Job: j.Name,
-		Msg: fmt.Sprintf("job %q: %s; jobs that wait for it run as if it had passed", j.Base, out.Reason),
 	})
 }
 

@@ -41,7 +41,7 @@ type jobCache struct {
 // the workspace's layers, later ones on top. That one cannot be read is no failure
 // of the job; a policy that is none is.
 func (w *worker) restoreCaches() ([]string, error) {
-	if w.r.Caches == nil {
+	if w.tree.Caches == nil {
 		return nil, nil
 	}
 	w.caches = nil
@@ -82,7 +82,7 @@ func (w *worker) openCache(spec *plan.Cache) (*jobCache, error) {
 	default:
 		return nil, &Error{Class: ClassConfig, Err: fmt.Errorf("cache:policy %q expands to %q, which is none of pull-push, pull and push", spec.Policy, policy)}
 	}
-	c.pull, c.push = c.pull && w.r.Caches.Pull, c.push && w.r.Caches.Push
+	c.pull, c.push = c.pull && w.tree.Caches.Pull, c.push && w.tree.Caches.Push
 	if c.patterns.Paths, err = expandAll(spec.Paths, w.vars); err != nil {
 		return nil, fmt.Errorf("cache: %w", err)
 	}
@@ -99,7 +99,7 @@ func (w *worker) cacheKey(spec *plan.Cache) (string, error) {
 		return "", err
 	}
 	if len(spec.KeyFiles) > 0 {
-		digest, err := w.r.Caches.Digest(spec.KeyFiles, spec.KeyCommits)
+		digest, err := w.tree.Caches.Digest(spec.KeyFiles, spec.KeyCommits)
 		if err != nil {
 			return "", err
 		}
@@ -123,7 +123,7 @@ func (w *worker) cacheKey(spec *plan.Cache) (string, error) {
 func (w *worker) restore(c *jobCache) string {
 	keys := append([]string{c.key}, w.fallbackKeys(c)...)
 	for i, key := range keys {
-		g, err := w.r.Caches.Project.Restore(key)
+		g, err := w.tree.Caches.Project.Restore(key)
 		if err != nil {
 			w.log.Note(true, "%v", err)
 		}
@@ -213,7 +213,7 @@ func (w *worker) saveCaches(stale []*jobCache) {
 }
 
 func (w *worker) save(c *jobCache) error {
-	draft, err := w.r.Caches.Project.Begin(c.key)
+	draft, err := w.tree.Caches.Project.Begin(c.key)
 	if err != nil {
 		return err
 	}

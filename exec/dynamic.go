@@ -205,7 +205,7 @@ func (r *run) extend(i int, made *ChildPlan) error {
 	if err := whole.Validate(); err != nil {
 		return &Error{Class: ClassConfig, Err: err}
 	}
-	if err := errors.Join(r.checkPlan(whole), r.Secrets.Check(whole)); err != nil {
+	if err := errors.Join(r.checkProjects(whole), r.checkPlan(whole), r.Secrets.Check(whole)); err != nil {
 		return &Error{Class: ClassConfig, Err: err}
 	}
 	kept, _, err := r.kept.Adopt(child)

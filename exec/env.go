@@ -100,8 +100,9 @@ const (
 func (r *run) runtimeVariables(job, attempt int) map[string]string {
 	id := strconv.FormatInt(r.number()*maxJobs+int64((attempt-1)*attemptJobs+job)+1, 10)
 	pipeline := strconv.FormatInt(r.number(), 10)
-	vars := make(map[string]string, len(r.Variables)+16)
-	maps.Copy(vars, r.Variables)
+	known := r.tree(&r.plan.Jobs[job]).Variables
+	vars := make(map[string]string, len(known)+16)
+	maps.Copy(vars, known)
 	vars["CI_BUILDS_DIR"] = path.Dir(plan.ProjectDir)
 	vars["CI_CONCURRENT_ID"] = "0"
 	vars["CI_CONCURRENT_PROJECT_ID"] = "0"

@@ -170,7 +170,7 @@ func TestRunResourceGroupOfAnotherRun(t *testing.T) {
 			h.ClearDead = func(context.Context) error { cleared++; return nil }
 			p := parsePlan(t, "1 a\n1 b\n2 c")
 			p.Jobs[0].ResourceGroup = &plan.Text{Value: "g"}
-			lock, err := tryLock((&run{Executor: *h.Executor}).lockPath("g"))
+			lock, err := tryLock((&run{Executor: *h.Executor}).lockPath("", "g"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -203,7 +203,7 @@ func TestRunResourceGroupThatCannotBeLocked(t *testing.T) {
 		p.Jobs[0].ResourceGroup = &plan.Text{Value: "g"}
 		p.Jobs[0].Retry = &plan.Retry{Max: 2} // which would not help
 		p.Jobs[2].ResourceGroup = &plan.Text{Value: "$", Template: true}
-		locks := filepath.Dir((&run{Executor: *h.Executor}).lockPath("g"))
+		locks := filepath.Dir((&run{Executor: *h.Executor}).lockPath("", "g"))
 		if err := os.WriteFile(locks, nil, 0o600); err != nil {
 			t.Fatal(err)
 		}

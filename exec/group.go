@@ -17,8 +17,8 @@ import (
 // start; between runs the order is left to chance. The lock of a run that dies is
 // given up by the kernel.
 type group struct {
-	name  string
-	queue []int // jobs that wait
+	project, name string
+	queue         []int // jobs that wait
 	// holder is the job that has the group, -1 if none.
 	holder int
 	lock   *os.File
@@ -39,10 +39,12 @@ func (r *run) join(job int) {
 		r.sched.Grant(job)
 		return
 	}
-	g := r.groups[name]
+	project := r.tree(j).Dir
+	key := project + "\x00" + name
+	g := r.groups[key]
 	if g == nil {
-		g = &group{name: name, holder: -1}
-		r.groups[name] = g
+		g = &group{project: project, name: name, holder: -1}
+		r.groups[key] = g
 	}
 	r.groupOf[job] = g
 	g.queue = append(g.queue, job)
@@ -62,7 +64,7 @@ func (r *run) admit(g *group) {
 		r.grant(g, nil, nil)
 		return
 	}
-	path := r.lockPath(g.name)
+	path := r.lockPath(g.project, g.name)
 	lock, err := tryLock(path)
 	if errors.Is(err, errLocked) {
 		g.contending = true
@@ -130,10 +132,10 @@ func (r *run) release(job int) {
 	r.admit(g)
 }
 
-// lockPath is the lock of a resource group of the project, common to all runs
+// lockPath is the lock of a resource group of a project, common to all runs
 // of the state directory.
-func (r *run) lockPath(name string) string {
-	sum := sha256.Sum256([]byte(r.Project + "\x00" + name))
+func (r *run) lockPath(project, name string) string {
+	sum := sha256.Sum256([]byte(project + "\x00" + name))
 	state := filepath.Dir(filepath.Dir(r.RunDir.Dir))
 	return filepath.Join(state, "locks", hex.EncodeToString(sum[:16]))
 }

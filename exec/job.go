@@ -37,6 +37,7 @@ type worker struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
+	tree    Tree
 	vars    map[string]string
 	scratch string
 	ws      Workspace
@@ -86,6 +87,7 @@ func jobID(j *plan.Job) string { return JobID(j.Name) }
 func newWorker(r *run, i int) *worker {
 	w := &worker{r: r, index: i, job: &r.plan.Jobs[i], plan: r.plan, scripts: r.scripts, sourceMap: r.SourceMap, start: make(chan launch, 1), begin: make(chan struct{}), tidy: make(chan struct{}), attempt: len(r.attempts[i]) + 1}
 	w.id = jobID(w.job)
+	w.tree = r.tree(w.job)
 	w.vars = r.runtimeVariables(i, w.attempt)
 	if len(w.job.DotenvFrom) == 0 {
 		w.inherit(nil)
@@ -166,10 +168,10 @@ func (w *worker) main() {
 
 // late reports whether the sandbox can be made only once the job is launched,
 // as what it is made of is known only then, or perhaps none is needed.
-func (w *worker) late() bool { return w.r.late(w.job) }
+func (w *worker) late() bool { return w.r.late(w.plan, w.job) }
 
-func (r *run) late(j *plan.Job) bool {
-	return len(j.DotenvFrom) > 0 || r.Reuse != nil && unskippable(j) == ""
+func (r *run) late(p *plan.Plan, j *plan.Job) bool {
+	return len(j.DotenvFrom) > 0 || r.Reuse != nil && unskippable(p, j) == ""
 }
 
 // prepare makes the sandbox, which does not need the workspace's content.

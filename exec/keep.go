@@ -16,8 +16,11 @@ import (
 // <run>/kept/<job>/job.json, beside what it wrote, workspace. The values of secrets
 // are not among it.
 type Kept struct {
-	Job   plan.Job `json:"job"`
-	Image string   `json:"image"`
+	Job plan.Job `json:"job"`
+	// Project is the directory of the project that the job is of, where that is not the
+	// run's own.
+	Project string `json:"project,omitempty"`
+	Image   string `json:"image"`
 	// Env is what the job's script saw, its own exports included.
 	Env      []string       `json:"env"`
 	Services []Service      `json:"services,omitempty"`
@@ -48,6 +51,9 @@ func (w *worker) keepWorkspace() error {
 		return err
 	}
 	k := Kept{Job: *w.job, Image: w.image(), Limits: w.limits(), Granted: w.granted(), UserNamespace: w.inUserNamespace()}
+	if w.tree.Dir != w.r.Project {
+		k.Project = w.tree.Dir
+	}
 	var err error
 	if k.Services, err = w.services(); err != nil {
 		return err

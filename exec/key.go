@@ -46,8 +46,10 @@ var errNoDigest = errors.New("the image is a directory of this machine, whose co
 
 // unskippable says why a job is run even if nothing has changed; empty if it need
 // not be.
-func unskippable(j *plan.Job) string {
+func unskippable(p *plan.Plan, j *plan.Job) string {
 	switch {
+	case p.ProjectOf(j) != nil:
+		return "it is of another project"
 	case j.Environment != nil:
 		return "it deploys to an environment"
 	case j.When != "on_success":

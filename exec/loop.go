@@ -65,7 +65,7 @@ func (r *run) dispatch() {
 			break
 		}
 		// A job that was requeued is offered again.
-		if r.wasDone(i) || r.workers[i] != nil || r.late(&r.plan.Jobs[i]) {
+		if r.wasDone(i) || r.workers[i] != nil || r.late(r.plan, &r.plan.Jobs[i]) {
 			continue
 		}
 		release(r.spawn(i).begin)

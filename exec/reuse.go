@@ -73,7 +73,7 @@ func (w *worker) reuse(l launch, res *JobResult) bool {
 		return false
 	}
 	d := &KeyDecision{Job: w.job.Name, Project: w.r.Reuse.Project, Time: l.at}
-	if d.Why = unskippable(w.job); d.Why == "" {
+	if d.Why = unskippable(w.plan, w.job); d.Why == "" {
 		rec, err := w.findReusable(l, d)
 		switch {
 		case err != nil:

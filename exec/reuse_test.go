@@ -245,7 +245,7 @@ func TestUnskippable(t *testing.T) {
 		"when: manual":   {When: "manual"},
 		"resource_group": {When: "on_success", ResourceGroup: &plan.Text{Value: "x"}},
 	} {
-		if got := unskippable(&j); (got == "") != (want == "") || !strings.Contains(got, want) {
+		if got := unskippable(&plan.Plan{}, &j); (got == "") != (want == "") || !strings.Contains(got, want) {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}

@@ -77,6 +77,9 @@ type Executor struct {
 	Timeout time.Duration
 	// Project tells runs of one project from those of others: its directory.
 	Project string
+	// Others are the projects beside the run's own whose pipelines are in the plan, or may
+	// come to be, by [plan.Project].Path.
+	Others map[string]Tree
 	// ClearDead, if there is one, ends what dead runs have left. It is called when a
 	// resource group was waited for, as its holder may have died.
 	ClearDead func(ctx context.Context) error
@@ -198,6 +201,9 @@ func (e *Executor) newRun(p *plan.Plan) (*run, error) {
 		return nil, err
 	}
 	if _, dry := e.Runtime.(DryRun); !dry {
+		if err := e.checkProjects(p); err != nil {
+			return nil, err
+		}
 		if err := e.Secrets.Check(p); err != nil {
 			return nil, err
 		}

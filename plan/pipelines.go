@@ -28,6 +28,8 @@ type Pipeline struct {
 	// Trigger is the job that starts it. The name of each of its jobs is that of
 	// the trigger job, a slash, and the name that the job has in its pipeline.
 	Trigger string `json:"trigger"`
+	// Project is the other project that it is of; nil for the plan's own.
+	Project *Project `json:"project,omitempty"`
 	// Name is the expanded workflow:name, empty without one.
 	Name       string      `json:"name,omitempty"`
 	AutoCancel *AutoCancel `json:"auto_cancel,omitempty"`
@@ -38,6 +40,29 @@ type Pipeline struct {
 	Workflow []TriedRule `json:"workflow,omitempty"`
 	// Stages are those that hold at least one job, in order.
 	Stages []string `json:"stages"`
+}
+
+// Project is another project than the plan's, of which a pipeline is. The executor must
+// be told where its files are.
+type Project struct {
+	// Path is what trigger:project calls it: group/app.
+	Path string `json:"path"`
+	// Source is its pipeline file, with forward slashes.
+	Source string `json:"source"`
+	// Ref is the branch that the pipeline is of.
+	Ref string `json:"ref"`
+	// Variables are to the pipeline what Plan.Variables are to the plan's own.
+	Variables Variables `json:"variables,omitempty"`
+}
+
+// below is the project of a pipeline that one of p starts.
+func (p *Project) below() *Project {
+	if p == nil {
+		return nil
+	}
+	child := *p
+	child.Variables = ChildVariables(p.Variables)
+	return &child
 }
 
 // Trigger is what a job does that starts a pipeline.
@@ -54,7 +79,7 @@ type Trigger struct {
 	Strategy string `json:"strategy,omitempty"`
 	// Include are the files of a child pipeline.
 	Include []ChildFile `json:"include,omitempty"`
-	// Project is the path of another project, Branch what of it would be run.
+	// Project is the path of another project, Branch what of it is, or would be, run.
 	Project *Text `json:"project,omitempty"`
 	Branch  *Text `json:"branch,omitempty"`
 	// Reason says why no pipeline is started, where the kind is external or impossible.
@@ -124,8 +149,23 @@ func (p *Plan) Predefined(j *Job) Variables {
 	if j.Pipeline == "" {
 		return p.Variables
 	}
+	if of := p.ProjectOf(j); of != nil {
+		return of.Variables
+	}
 	return ChildVariables(p.Variables)
 }
+
+// ProjectOf is the other project that a job is of; nil: the plan's own.
+func (p *Plan) ProjectOf(j *Job) *Project {
+	if c := p.Pipeline(j.Pipeline); c != nil {
+		return c.Project
+	}
+	return nil
+}
+
+// OtherEvent is the event of pipelines that a trigger job of another project has
+// started, for Context.Event.
+const OtherEvent = "pipeline"
 
 // ChildEvent is the event of child pipelines, for Context.Event.
 const ChildEvent = "parent_pipeline"
@@ -165,10 +205,12 @@ func (f ChildFile) String() string {
 	return f.Local + f.Template + f.Remote + f.Component
 }
 
-// Child is a plan that becomes a child pipeline.
+// Child is a plan that becomes a child pipeline, or one that another project's starts.
 type Child struct {
 	Trigger string
 	Plan    *Plan
+	// Project is the other project whose pipeline it is; nil: that of the trigger job.
+	Project *Project
 }
 
 // Adopt returns p with other plans as child pipelines of trigger jobs, in that
@@ -183,7 +225,7 @@ func (p *Plan) Adopt(children ...Child) (whole *Plan, moved []map[string]string,
 		for _, c := range children {
 			if j := &out.Jobs[i]; j.Name == c.Trigger && j.Trigger != nil {
 				t := *j.Trigger
-				t.Kind, t.Variables, t.ForwardReports = TriggerChild, nil, false
+				t.Kind, t.Reason, t.Variables, t.ForwardReports = TriggerChild, "", nil, false
 				j.Trigger = &t
 			}
 		}
@@ -197,12 +239,19 @@ func (p *Plan) Adopt(children ...Child) (whole *Plan, moved []map[string]string,
 
 func (p *Plan) adopt(c Child) map[string]string {
 	in := within{c.Trigger}
+	of := c.Project
+	if i := slices.IndexFunc(p.Jobs, func(j Job) bool { return j.Name == c.Trigger }); of == nil && i >= 0 {
+		of = p.ProjectOf(&p.Jobs[i]).below()
+	}
 	p.Pipelines = append(p.Pipelines, Pipeline{
-		Trigger: c.Trigger, Name: c.Plan.Name, AutoCancel: c.Plan.AutoCancel,
+		Trigger: c.Trigger, Project: of, Name: c.Plan.Name, AutoCancel: c.Plan.AutoCancel,
 		Given: slices.Clone(c.Plan.Context.Given), Workflow: c.Plan.Workflow, Stages: c.Plan.Stages,
 	})
 	for _, nested := range c.Plan.Pipelines {
 		nested.Trigger = in.name(nested.Trigger)
+		if nested.Project == nil {
+			nested.Project = of.below()
+		}
 		p.Pipelines = append(p.Pipelines, nested)
 	}
 	moved := map[string]string{}
@@ -242,7 +291,7 @@ func (p *Plan) link(j *Job, trigger string) {
 		from := -1
 		for at := trigger; from < 0 && at != "" && n.Above(); {
 			i := slices.IndexFunc(p.Jobs, func(other Job) bool { return other.Name == at })
-			if i < 0 {
+			if i < 0 || p.Jobs[i].Trigger.Project != nil { // another project's have numbers of their own
 				break
 			}
 			at = p.Jobs[i].Pipeline

@@ -90,7 +90,7 @@ func TestAdoptNests(t *testing.T) {
 func TestAdoptCycle(t *testing.T) {
 	p, c := family(t, "depend", []string{"a/T", "a/x T"}, []string{"a/y"})
 	c.Jobs[0].ExternalNeeds = []ExternalNeed{{Pipeline: &Text{Value: "${CI_PIPELINE_ID}", Template: true}, Job: Literal("x")}}
-	_, _, err := p.Adopt(Child{"T", c})
+	_, _, err := p.Adopt(Child{Trigger: "T", Plan: c})
 	var cycle *CycleError
 	if !errors.As(err, &cycle) || strings.Join(cycle.Jobs, " ") != "T T/y x T" {
 		t.Errorf("got %v", err)

@@ -59,8 +59,16 @@ func full(t testing.TB) *Plan {
 	}})
 	generated.AfterStages = true
 	child := triggerJob("child", "deploy", Trigger{Kind: TriggerChild, Strategy: "depend", Include: []ChildFile{{Local: "child.yml"}}})
-	p.Jobs = append(p.Jobs, downstream, generated, child)
-	return adopt(t, p, "child", fullChild(t))
+	started := triggerJob("started", "deploy", Trigger{Kind: TriggerChild, Project: &Text{Value: "a/b"}, Branch: &Text{Value: "main"}})
+	p.Jobs = append(p.Jobs, downstream, generated, child, started)
+	other := fullChild(t)
+	other.Variables = ContextVariables(Context{Ref: "main", RefType: "branch", Event: OtherEvent})
+	whole, _, err := adopt(t, p, "child", fullChild(t)).Adopt(Child{Trigger: "started", Plan: other,
+		Project: &Project{Path: "a/b", Source: ".gitlab-ci.yml", Ref: "main", Variables: other.Variables}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return whole
 }
 
 // plain is full without anything of child pipelines.
@@ -183,7 +191,7 @@ func fullChild(t testing.TB) *Plan {
 // adopt adds a child pipeline to a plan.
 func adopt(t testing.TB, p *Plan, trigger string, child *Plan) *Plan {
 	t.Helper()
-	whole, _, err := p.Adopt(Child{trigger, child})
+	whole, _, err := p.Adopt(Child{Trigger: trigger, Plan: child})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -104,6 +104,9 @@ func work(j *Job) string {
 		return "starts nothing: " + t.Reason
 	}
 	var files []string
+	if t.Project != nil {
+		files = append(files, fmt.Sprintf("project %s at %s", t.Project.Value, t.Branch.Value))
+	}
 	for _, f := range t.Include {
 		files = append(files, f.String())
 	}

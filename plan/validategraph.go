@@ -103,13 +103,17 @@ func (v *validator) pipelines(s scope, p *Plan, jobs map[string]int, stages map[
 			continue
 		}
 		above, ok := depth[p.Jobs[j].Pipeline]
+		other := p.Jobs[j].Trigger.Project != nil
 		switch {
 		case !ok:
 			at.field("trigger").fail("the pipeline of job %s does not come before", quote(c.Trigger))
+		case other:
+			above = -1 // only those of one project count
 		case above == MaxDepth:
 			at.field("trigger").fail("child pipelines stand more than %d deep in each other", MaxDepth)
 		}
 		depth[c.Trigger] = above + 1
+		at.field("project").project(c.Project, p.ProjectOf(&p.Jobs[j]), other)
 		v.pipeline(at, c, stages)
 	}
 	for i := range p.Jobs {
@@ -118,6 +122,24 @@ func (v *validator) pipelines(s scope, p *Plan, jobs map[string]int, stages map[
 			s.job(i, p.Jobs[i].Name).field("trigger").fail("there is no child pipeline for it")
 		}
 	}
+}
+
+// project checks which project the pipeline is of, above that of its trigger job; other:
+// the trigger job starts the pipeline of another.
+func (s scope) project(of, above *Project, other bool) {
+	switch {
+	case of == nil && above == nil && !other:
+		return
+	case of == nil:
+		s.fail("must say which project the pipeline is of")
+		return
+	case !other && (above == nil || of.Path != above.Path || of.Ref != above.Ref || of.Source != above.Source):
+		s.fail("its trigger job starts no pipeline of another project")
+	}
+	for _, f := range []struct{ name, value string }{{"path", of.Path}, {"source", of.Source}, {"ref", of.Ref}} {
+		s.field(f.name).named(f.value)
+	}
+	s.field("variables").variables(of.Variables)
 }
 
 func (v *validator) pipeline(s scope, c *Pipeline, stages map[stageKey]int) {
@@ -156,12 +178,12 @@ func (v *validator) needs(s scope, p *Plan, job int, jobs map[string]int, stages
 	}
 }
 
-// above reports whether pipeline of starts the other one, also through others;
-// these go by their trigger jobs.
+// above reports whether pipeline of starts the other one, also through others of its
+// project; these go by their trigger jobs.
 func above(p *Plan, jobs map[string]int, of, other string) bool {
 	for range MaxDepth {
 		i, ok := jobs[other]
-		if !ok {
+		if !ok || p.Jobs[i].Trigger == nil || p.Jobs[i].Trigger.Project != nil {
 			return false
 		}
 		if other = p.Jobs[i].Pipeline; other == of {

@@ -43,6 +43,9 @@ func (s scope) trigger(j *Job) {
 			s.field(text.name).line(text.text.Value)
 		}
 	}
+	if t.Kind == TriggerChild && t.Project != nil && t.Branch == nil {
+		s.field("branch").fail("must say what of the project is run")
+	}
 	if unmade := t.Kind == TriggerExternal || t.Kind == TriggerImpossible; unmade != (t.Reason != "") {
 		s.field("reason").fail("it belongs to the kinds %s and %s", TriggerExternal, TriggerImpossible)
 	}

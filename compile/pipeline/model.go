@@ -184,8 +184,10 @@ type Trigger struct {
 	// Project is another project whose pipeline is started, Upstream one whose
 	// pipeline is looked at; without either, Include are the files of a child pipeline.
 	Project, Branch, Upstream Text
-	Include                   []ChildFile
-	Strategy                  string // depend, mirror, or "" for none
+	// Inputs are what another project's pipeline is passed, nil for nothing.
+	Inputs   *syntax.Node
+	Include  []ChildFile
+	Strategy string // depend, mirror, or "" for none
 	// ForwardYAML and ForwardGiven tell which variables are passed on: those of the
 	// file, and those that the pipeline itself was given.
 	ForwardYAML, ForwardGiven bool

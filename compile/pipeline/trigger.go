@@ -168,7 +168,7 @@ func (d *decoder) trigger(n *syntax.Node) *Trigger {
 			word, _ := d.word(value, what, strategies)
 			t.Strategy = word.Value
 		case "inputs":
-			if value.Kind != syntax.Mapping {
+			if t.Inputs = value; value.Kind != syntax.Mapping {
 				d.wrongType(value, what, "a mapping")
 			}
 		case "forward":

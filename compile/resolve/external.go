@@ -142,7 +142,7 @@ func (l *loader) headerIncludes(n *syntax.Node) (inputs []*input) {
 
 // headerFile reads one file of spec:include, from where the file that names it is.
 func (l *loader) headerFile(name string, n *syntax.Node) (inputs []*input) {
-	at := place{file: name, source: name, pos: n.Pos, length: len([]rune(n.Raw))}
+	at := place{file: name, source: l.o.Prefix + name, pos: n.Pos, length: len([]rune(n.Raw))}
 	loc, elsewhere, err := l.fromOrigin(name)
 	if err != nil {
 		l.fail(CodeIncludePath, n, "%v", err)
@@ -165,6 +165,8 @@ func (l *loader) headerFile(name string, n *syntax.Node) (inputs []*input) {
 	} else if data, err = l.read(name); err != nil {
 		l.fail(CodeIncludeMissing, n, "the included file %q cannot be read: %s", name, unread(err))
 		return nil
+	} else {
+		name = at.source
 	}
 	l.sources[name] = data
 	f, errs := syntax.Parse(name, data)

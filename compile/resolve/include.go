@@ -187,7 +187,7 @@ func isPipelineFile(name string) bool {
 
 // file reads and loads one file of the project.
 func (l *loader) file(name string, at place) []*syntax.Node {
-	at.file, at.source = name, name
+	at.file, at.source = name, l.o.Prefix+name
 	if !l.enter(at) {
 		return nil
 	}
@@ -206,7 +206,7 @@ func (l *loader) file(name string, at place) []*syntax.Node {
 		l.failAt(CodeIncludeMissing, at.pos, at.length, "the included file %q cannot be read: %s", name, unread(err))
 		return nil
 	}
-	if root := l.load(name, data, at); root != nil {
+	if root := l.load(at.source, data, at); root != nil {
 		return []*syntax.Node{root}
 	}
 	return nil

@@ -31,6 +31,12 @@ type Options struct {
 	Matcher *match.Matcher
 	// Inputs are those of the pipeline file itself, as texts.
 	Inputs map[string]string
+	// Passed, if not nil, are inputs of the pipeline file as another file gives them, a
+	// mapping: the file is that of another project.
+	Passed *syntax.Node
+	// Prefix is what positions have before the names of the project's files, to tell
+	// them from those of others.
+	Prefix string
 	// Vendored returns the copy of a file that is not in the project, under the name
 	// that diagnostics give it. A missing one is [fs.ErrNotExist].
 	Vendored func(Location) (name string, data []byte, err error)

@@ -9,6 +9,7 @@ package resolve
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/cic-ci/cic/compile/syntax"
 )
@@ -46,8 +47,11 @@ func (r *Result) Trace(list syntax.ErrorList) {
 // Resolve reads a pipeline file and resolves it.
 func Resolve(name string, data []byte, o Options) (*Result, syntax.ErrorList) {
 	l := newLoader(o)
-	top := place{file: name, source: name, pos: syntax.Pos{File: name, Line: 1, Col: 1}, length: 1,
+	top := place{file: strings.TrimPrefix(name, o.Prefix), source: name, pos: syntax.Pos{File: name, Line: 1, Col: 1}, length: 1,
 		inputs: commandInputs(o.Inputs), texts: true, help: "pass it with --input NAME=VALUE"}
+	if o.Passed != nil {
+		top.inputs, top.texts, top.help = o.Passed, false, "pass it with trigger:inputs"
+	}
 	l.path = []place{top}
 	return l.resolve(l.load(name, data, top))
 }
