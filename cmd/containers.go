@@ -68,11 +68,23 @@ func stateDir(c *cli.Context) (string, error) {
 	if err != nil {
 		return "", fail(exitSystem, err)
 	}
+	abs = realPath(abs) // under two names it would have two containerds, of which one starves
 	if runtime.GOOS == "linux" && (!utf8.ValidString(abs) || strings.ContainsFunc(abs, unfitForState)) {
 		return "", &exitError{code: exitSystem, err: fmt.Errorf("the state directory %q cannot be used: containerd takes no path with a comma, colon, backslash, control character, or what is not UTF-8", abs),
 			help: "name another with --state-dir or CIC_STATE_DIR"}
 	}
 	return abs, nil
+}
+
+// realPath follows the symbolic links of a path, as far as that exists.
+func realPath(path string) string {
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		return target
+	}
+	if dir := filepath.Dir(path); dir != path {
+		return filepath.Join(realPath(dir), filepath.Base(path))
+	}
+	return path
 }
 
 // unfitForState reports whether a path with r is misread by what containerd hands

@@ -117,7 +117,7 @@ func withRun(c *cli.Context, p *project, do func(*exec.RunDir) error) (err error
 	}
 	dir, err := exec.CreateRun(state, exec.NewRunID(time.Now()))
 	if err != nil {
-		return fail(exitSystem, err)
+		return execError(err)
 	}
 	defer func() {
 		if closeErr := dir.Close(); closeErr != nil && err == nil {

@@ -75,6 +75,15 @@ func NewRunID(now time.Time) string {
 	return now.UTC().Format("20060102-150405-") + hex.EncodeToString(digits[:])
 }
 
+// unusableState says what to do about a state directory that cannot be written to.
+func unusableState(err error) error {
+	e := &Error{Class: ClassSystem, Err: fmt.Errorf("the state directory cannot be used: %w", err)}
+	if !DiskFull(err) { // for which there is another help
+		e.Help = "name another with --state-dir or CIC_STATE_DIR"
+	}
+	return e
+}
+
 // CreateRun makes and locks the directory of a new run below the state directory,
 // which is made too if it is missing.
 func CreateRun(stateDir, id string) (_ *RunDir, err error) {
@@ -83,11 +92,11 @@ func CreateRun(stateDir, id string) (_ *RunDir, err error) {
 	}
 	runs := filepath.Join(stateDir, "runs")
 	if err := os.MkdirAll(runs, 0o700); err != nil {
-		return nil, fmt.Errorf("the state directory cannot be used: %w", err)
+		return nil, unusableState(err)
 	}
 	counter, err := openLocked(filepath.Join(runs, counterName), true)
 	if err != nil {
-		return nil, fmt.Errorf("the state directory cannot be used: %w", err)
+		return nil, unusableState(err)
 	}
 	defer counter.Close()
 	r := &RunDir{ID: id, Dir: filepath.Join(runs, id)}

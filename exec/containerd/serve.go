@@ -62,7 +62,7 @@ func serve(stateDir string) error {
 		return err
 	}
 	d := newDaemon(stateDir)
-	if err := d.installShim(); err != nil {
+	if err := errors.Join(d.installShim(), d.installMerged()); err != nil {
 		return err
 	}
 	serving, cancel := context.WithCancel(ctx)
@@ -181,6 +181,39 @@ done
 [ "$last" = delete ] && [ -n "$id" ] && [ ! -e %s/"$id" ] && exit 0
 exec %s "$@"
 `
+
+// mergedScript stands before the OCI runtime where a container's output is its own
+// affair, not that of the start program: standard error becomes standard output, as
+// the shim copies from two pipes in no order.
+const mergedScript = `#!/bin/sh
+for word; do
+	[ "$word" = create ] && exec 2>&1
+done
+PATH=%s
+exec %s "$@"
+`
+
+// merged is the program that stands before an OCI runtime so.
+func (d *daemon) merged(ociRuntime string) string {
+	return filepath.Join(d.programs(), "merged", filepath.Base(ociRuntime))
+}
+
+// installMerged installs it for each OCI runtime: which one is there may change.
+func (d *daemon) installMerged() error {
+	for _, name := range ociRuntimes {
+		path := d.merged(name)
+		if err := makeDir(filepath.Dir(path), 0o700); err != nil {
+			return err
+		}
+		err := replace(path, func(temporary string) error {
+			return writeFile(temporary, fmt.Appendf(nil, mergedScript, daemonPath, name), 0o700)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // installShim makes this program the shim: by a hard link, so that it costs
 // nothing and stays what it is when the file is replaced. A copy that is there from

@@ -203,7 +203,7 @@ func (s *sandbox) newContainer(ctx context.Context) error {
 		if s.shim, err = s.r.join(ctx); err != nil {
 			return err
 		}
-		opts = append(opts, client.WithSandbox(s.shim), client.WithRuntime(runtimeName, s.r.runtimeOptions()))
+		opts = append(opts, client.WithSandbox(s.shim), client.WithRuntime(runtimeName, s.runtimeOptions()))
 	}
 	switch {
 	case s.img.stored == nil:

@@ -28,6 +28,16 @@ func (r *Runtime) runtimeOptions() *options.Options {
 	return &options.Options{BinaryName: r.ociRuntime, Root: r.daemon.runcRoot()}
 }
 
+// runtimeOptions are those of a container whose output is not its start program's:
+// standard output and standard error keep their order.
+func (s *sandbox) runtimeOptions() *options.Options {
+	opts := s.r.runtimeOptions()
+	if !s.own {
+		opts.BinaryName = s.r.daemon.merged(s.r.ociRuntime)
+	}
+	return opts
+}
+
 // join returns the run's shim in the embedded containerd, and starts it first if
 // need be. Another containerd may know no sandboxes, or no shim like ours.
 func (r *Runtime) join(ctx context.Context) (string, error) {

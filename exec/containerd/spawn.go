@@ -40,7 +40,7 @@ const (
 	daemonWord = "@containerd"
 	// protocol counts changes after which a cic and the containerd of another version
 	// of it do not fit together: other places of files, or plugins.
-	protocol = "2"
+	protocol = "3"
 )
 
 // start runs a containerd and waits until it answers.
