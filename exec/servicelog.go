@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"slices"
 	"strings"
 	"sync"
 )
@@ -25,8 +24,10 @@ type serviceLog struct {
 	file *os.File // nil without a run directory
 	path string
 
-	mu   sync.Mutex
-	tail []string
+	mu sync.Mutex
+	// tail are the last lines that were not shown yet, shown that it was asked for them.
+	tail  []string
+	shown bool
 }
 
 // openServiceLog makes the log's file.
@@ -66,11 +67,14 @@ func (l *serviceLog) keep(line string) {
 	l.tail = append(l.tail, strings.ToValidUTF8(line, "\uFFFD"))
 }
 
-// last returns the last whole lines, and where the others are.
-func (l *serviceLog) last() (lines []string, path string) {
+// last returns the last whole lines that it has not returned before, and where the
+// others are. again: it was asked before.
+func (l *serviceLog) last() (lines []string, path string, again bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return slices.Clone(l.tail), l.path
+	lines, again = l.tail, l.shown
+	l.tail, l.shown = nil, true
+	return lines, l.path, again
 }
 
 func (l *serviceLog) close() error {

@@ -158,9 +158,9 @@ func (w *worker) showServiceLogs(res *JobResult) {
 }
 
 func (w *worker) showServiceLog(l *serviceLog) {
-	lines, path := l.last()
+	lines, path, again := l.last()
 	switch {
-	case l.stream: // it has been shown
+	case l.stream, again && len(lines) == 0: // it has been shown
 	case len(lines) == 0:
 		w.log.Note(false, "service %s printed nothing", l.name)
 	default:

@@ -155,6 +155,8 @@ func TestServiceLogs(t *testing.T) {
 		{"silent", 0, fine, 1, "", []string{"service db printed nothing"}, StatusFailed},
 		{"not ready", 1, late, 0, "", []string{"warning: service db is not ready after 30s: port 80 is not open",
 			"the last that service db printed; all of it is in LOG", "db | line 1"}, StatusSuccess},
+		{"not ready, and failure", 1, late, 1, "", []string{"warning: service db is not ready after 30s: port 80 is not open",
+			"the last that service db printed; all of it is in LOG", "db | line 1"}, StatusFailed},
 		{"streamed", 2, fine, 1, "true", []string{"db | line 1", "db | line 2"}, StatusFailed},
 		{"cannot start", 1, func(func(int, string)) error {
 			return &Error{Class: ClassConfig, Err: errors.New("service db: no such program")}
@@ -234,7 +236,7 @@ func TestServiceTail(t *testing.T) {
 	if err := l.close(); err != nil {
 		t.Fatal(err)
 	}
-	lines, _ := l.last()
+	lines, _, _ := l.last()
 	if len(lines) != serviceTail || lines[0] != "12" || strings.Contains(lines[serviceTail-2], "horse") || !strings.HasSuffix(lines[serviceTail-1], "é ...") {
 		t.Errorf("%d lines, %q", len(lines), lines)
 	}

@@ -54,10 +54,8 @@ func (s *sandbox) Run(ctx context.Context, p exec.Program, out io.Writer) (exitC
 	if err := s.prepare(detached, p); err != nil {
 		return 0, err
 	}
-	if shell := s.img.shell(p.Shell); shell != s.img.shells[p.Shell] {
-		if _, err := fmt.Fprintf(out, "cic: image %s has no %s: %s runs the %s\n", familiar(s.img.name), p.Shell, shell, p.Name); err != nil {
-			return 0, err
-		}
+	if err := s.tellShell(p, out); err != nil {
+		return 0, err
 	}
 	started, err := newOutput(filepath.Join(s.programs(), startedFile), 0o622)
 	if err != nil {
@@ -104,6 +102,16 @@ func (s *sandbox) Run(ctx context.Context, p exec.Program, out io.Writer) (exitC
 		err = s.requireProgress(started, p, int(status.ExitCode()))
 	}
 	return int(status.ExitCode()), err
+}
+
+// tellShell says in the output that another shell runs the program than was asked for.
+func (s *sandbox) tellShell(p exec.Program, out io.Writer) error {
+	shell := s.img.shell(p.Shell)
+	if shell == s.img.shells[p.Shell] {
+		return nil
+	}
+	_, err := fmt.Fprintf(out, "cic: image %s has no %s: %s runs the %s\n", familiar(s.img.name), p.Shell, shell, p.Name)
+	return err
 }
 
 // waitError says why it is not known how the job's process ended.
