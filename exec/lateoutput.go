@@ -13,26 +13,36 @@ type lateOutput struct {
 }
 
 func (o *lateOutput) keep(p []byte) {
-	room := maxLate + o.secret
+	room := maxLate + o.unsure()
 	o.cut = o.cut || len(o.data)+len(p) > room
 	o.data = keepLast(o.data, p, room)
 }
 
-// take returns what is held, and whether it follows what came before. If not, it
-// begins where no secret can have begun before: after as many bytes as the longest
-// has, and then after a blank, as a token may have any length but holds none.
-func (o *lateOutput) take() (data []byte, follows bool) {
-	data, follows = o.data, !o.cut
+// unsure is how many bytes after a gap may not be shown, even masked. A secret that
+// began in the gap ends within the length of the longest, and what then looks like the
+// beginning of another is held back for that length again.
+func (o *lateOutput) unsure() int { return 2 * o.secret }
+
+// take gives back what is held: after a gap, what is to be masked and not shown, and
+// what follows that.
+func (o *lateOutput) take() (gap bool, unsure, data []byte) {
+	gap, data = o.cut, o.data
 	o.data, o.cut = nil, false
-	if !follows {
-		data = data[min(o.secret, len(data)):]
-		blank := bytes.IndexAny(data, " \t\r\n")
-		if blank < 0 {
-			return nil, false
-		}
-		data = data[blank+1:]
+	if gap {
+		n := min(o.unsure(), len(data))
+		unsure, data = data[:n], data[n:]
 	}
-	return data, follows
+	return gap, unsure, data
+}
+
+// afterBlank is what follows the first blank: a token that began in a gap, whose
+// length is not known, ends there.
+func afterBlank(masked []byte) []byte {
+	blank := bytes.IndexAny(masked, " \t\r\n")
+	if blank < 0 {
+		return nil
+	}
+	return masked[blank+1:]
 }
 
 // keepLast appends p to data and keeps the last n bytes, at the least: what is

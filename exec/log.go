@@ -142,14 +142,18 @@ func (l *jobLog) Settle() {
 }
 
 func (l *jobLog) settle() {
-	late, follows := l.late.take()
-	if !follows {
-		// What the filter and this hold is of output before a gap.
+	gap, unsure, late := l.late.take()
+	if gap {
+		// What the filter and this hold is of output before the gap.
 		l.flush()
+		_, _ = l.in.Write(unsure)
 		l.end = l.end[:0]
 	}
 	_, _ = l.in.Write(late)
 	l.flush()
+	if gap {
+		l.end = afterBlank(l.end)
+	}
 }
 
 func (l *jobLog) flush() {

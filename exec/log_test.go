@@ -148,6 +148,26 @@ func TestJobLogFullMasks(t *testing.T) {
 	}
 }
 
+// TestJobLogFullMasksBlanks: so is a secret that holds blanks, wherever in it the part
+// that is held begins.
+func TestJobLogFullMasksBlanks(t *testing.T) {
+	const secret = "correct horse battery staple"
+	const first = "first line\n"
+	for shift := range len(secret) + 1 {
+		log := newJobLog(io.Discard, secretsOf("PHRASE", secret).Masker(), int64(len(first)), func(string, bool) {}, func(string, bool) {})
+		io.WriteString(log, first)
+		io.WriteString(log, "\n"+strings.Repeat("-", shift)) // it is full now
+		io.WriteString(log, strings.Repeat(secret+" ", 5*maxLate/len(secret))+"\nend\n")
+		tail, err := log.Close()
+		if err != nil || len(tail) != 3 || tail[2] != "end" {
+			t.Fatalf("tail %q, %v", tail, err)
+		}
+		if rest := strings.ReplaceAll(strings.TrimSuffix(tail[1], "..."), "[MASKED]", ""); len(tail[1]) < tailWidth || len(strings.TrimSpace(rest)) >= len("[MASKED]") {
+			t.Fatalf("shift %d: tail %q", shift, tail)
+		}
+	}
+}
+
 func TestJobLogNote(t *testing.T) {
 	var file bytes.Buffer
 	var l logged
