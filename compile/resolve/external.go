@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/cic-ci/cic/compile/syntax"
@@ -36,6 +37,15 @@ func (l *loader) external(kind, value string, n, entry *syntax.Node, at place) (
 
 // project loads one or more files of another project.
 func (l *loader) project(loc Location, n, entry *syntax.Node, at place) (roots []*syntax.Node) {
+	for _, of := range l.projectFiles(loc, n, entry) {
+		roots = append(roots, l.vendored(of, at)...)
+	}
+	return roots
+}
+
+// projectFiles are the files of another project that an entry names, at its keys file and
+// ref; n is its project.
+func (l *loader) projectFiles(loc Location, n, entry *syntax.Node) (all []Location) {
 	if ref := entry.Get("ref"); ref != nil && ref.Kind != syntax.Null {
 		loc.Ref = expandVariables(ref.Value, l.lookup)
 	}
@@ -55,9 +65,9 @@ func (l *loader) project(loc Location, n, entry *syntax.Node, at place) (roots [
 			continue
 		}
 		loc.File = name
-		roots = append(roots, l.vendored(loc, at)...)
+		all = append(all, loc)
 	}
-	return roots
+	return all
 }
 
 // vendored loads the copy of one file.
@@ -122,31 +132,73 @@ func (l *loader) headerIncludes(n *syntax.Node) (inputs []*input) {
 		return nil
 	}
 	for _, item := range n.Items {
-		local := item.Get("local")
-		if item.Kind == syntax.String {
-			local = item
-		}
-		if local == nil || local.Kind != syntax.String || item.Kind == syntax.Mapping && len(item.Pairs) > 1 {
-			l.fail(CodeSpec, item, "spec:include takes local files here")
-			continue
-		}
-		name := strings.TrimLeft(local.Value, "/")
-		if !isPipelineFile(name) || !fs.ValidPath(name) {
-			l.fail(CodeIncludePath, local, "the included file %q does not end in .yml or .yaml, or is no path", local.Value)
-			continue
-		}
-		inputs = append(inputs, l.headerFile(name, local)...)
+		inputs = append(inputs, l.headerEntry(item)...)
 	}
 	return inputs
 }
 
-// headerFile reads one file of spec:include, from where the file that names it is.
-func (l *loader) headerFile(name string, n *syntax.Node) (inputs []*input) {
-	at := place{file: name, source: l.o.Prefix + name, pos: n.Pos, length: len([]rune(n.Raw))}
-	loc, elsewhere, err := l.fromOrigin(name)
-	if err != nil {
-		l.fail(CodeIncludePath, n, "%v", err)
+// headerEntry loads the files of one entry of spec:include: of this project, of another,
+// or at an address.
+func (l *loader) headerEntry(n *syntax.Node) (inputs []*input) {
+	for _, p := range n.Pairs {
+		if !slices.Contains([]string{"local", "remote", "project", "file", "ref"}, p.Key.Value) {
+			l.fail(CodeSpec, p.Key, "spec:include takes local, remote and project files, and no %q", p.Key.Value)
+			return nil
+		}
+	}
+	kind, at := "local", n
+	switch {
+	case n.Kind == syntax.String && (strings.HasPrefix(n.Value, "http://") || strings.HasPrefix(n.Value, "https://")):
+		kind = "remote"
+	case n.Kind == syntax.Mapping:
+		if kind = l.locationKey(n); kind == "" {
+			return nil
+		}
+		at = n.Get(kind)
+	}
+	if at.Kind != syntax.String {
+		l.fail(CodeSpec, at, "spec:include takes the paths of files, not %s", at.Kind.WithArticle())
 		return nil
+	}
+	loc := Location{Kind: kind, Name: expandVariables(at.Value, l.lookup)}
+	switch kind {
+	case "remote":
+		if !strings.HasPrefix(loc.Name, "https://") && !strings.HasPrefix(loc.Name, "http://") {
+			l.fail(CodeInclude, at, "spec:include:remote takes an address that begins with https://, not %q", at.Value)
+			return nil
+		}
+		return l.headerFile(loc, at)
+	case "local":
+		if loc.File = strings.TrimLeft(loc.Name, "/"); !l.isHeaderPath(loc.File, at) {
+			return nil
+		}
+		return l.headerFile(loc, at)
+	}
+	for _, of := range l.projectFiles(loc, at, n) {
+		inputs = append(inputs, l.headerFile(of, at)...)
+	}
+	return inputs
+}
+
+func (l *loader) isHeaderPath(name string, n *syntax.Node) bool {
+	if isPipelineFile(name) && fs.ValidPath(name) {
+		return true
+	}
+	l.fail(CodeIncludePath, n, "the included file %q does not end in .yml or .yaml, or is no path", n.Value)
+	return false
+}
+
+// headerFile reads one file of spec:include; a local one from where the file that names
+// it is.
+func (l *loader) headerFile(loc Location, n *syntax.Node) (inputs []*input) {
+	name, elsewhere := loc.File, loc.Kind != "local"
+	at := place{file: name, source: l.o.Prefix + name, pos: n.Pos, length: len([]rune(n.Raw))}
+	var err error
+	if !elsewhere {
+		if loc, elsewhere, err = l.fromOrigin(name); err != nil {
+			l.fail(CodeIncludePath, n, "%v", err)
+			return nil
+		}
 	}
 	if elsewhere {
 		at.file, at.origin = loc.String(), loc

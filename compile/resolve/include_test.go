@@ -266,7 +266,7 @@ func TestIncludeDiagnostics(t *testing.T) {
 			`main.yml:1:11 CIC2013 the included file "a.txt" does not end in .yml or .yaml`,
 			`main.yml:1:18 CIC2002 include takes the path of a file or a mapping, not an integer`}},
 		{"cycle", "-- main.yml --\ninclude: a.yml\n-- a.yml --\ninclude: b.yml\n-- b.yml --\ninclude: a.yml\n", []string{
-			`b.yml:1:10 CIC2015 include goes in a circle: a.yml -> b.yml -> a.yml | a.yml:1:10 included here`}},
+			`b.yml:1:10 CIC2015 include goes in a circle: a.yml -> b.yml -> a.yml | a.yml:1:10 included here | main.yml:1:10 included here`}},
 		{"itself", "-- main.yml --\ninclude: main.yml\n", []string{`main.yml:1:10 CIC2015 include goes in a circle: main.yml -> main.yml`}},
 		{"two places", "-- main.yml --\ninclude: {local: a.yml, remote: https://x.example/a.yml}\n", []string{
 			`main.yml:1:10 CIC2002 an entry of include has exactly one of local, remote, template, project and component | main.yml:1:25 "remote" is another one`}},
@@ -281,8 +281,8 @@ func TestIncludeDiagnostics(t *testing.T) {
 		{"remote", "-- main.yml --\ninclude: https://x.example/a.yml\n", []string{
 			`main.yml:1:10 CIC2018 remote https://x.example/a.yml is not in the project, and there is no copy of it (fetch copies with: cic vendor --allow-remote-include; or go on without it: --stub-includes)`}},
 		{"project", "-- main.yml --\ninclude: {project: g/p, ref: v1, file: [/a.yml, b.txt]}\n", []string{
-			`main.yml:1:20 CIC2018 project g/p a.yml at v1 is not in the project, and there is no copy of it (fetch copies with: cic vendor --allow-remote-include; or go on without it: --stub-includes)`,
-			`main.yml:1:49 CIC2013 the included file "b.txt" does not end in .yml or .yaml, or is no path`}},
+			`main.yml:1:49 CIC2013 the included file "b.txt" does not end in .yml or .yaml, or is no path`,
+			`main.yml:1:20 CIC2018 project g/p a.yml at v1 is not in the project, and there is no copy of it (fetch copies with: cic vendor --allow-remote-include; or go on without it: --stub-includes)`}},
 		{"alias", "-- main.yml --\n.x:\n  - &where https://x.example/a.yml\ninclude:\n  - remote: *where\n", []string{
 			`main.yml:4:5 CIC2018 remote https://x.example/a.yml is not in the project, and there is no copy of it (fetch copies with: cic vendor --allow-remote-include; or go on without it: --stub-includes)`}},
 		{"rules", "-- main.yml --\ninclude: {local: a.yml, rules: [{if: main}, {when: manual}, {fi: x}, 5]}\n", []string{

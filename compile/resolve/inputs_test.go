@@ -112,3 +112,47 @@ func TestInputsAreBounded(t *testing.T) {
 		})
 	}
 }
+
+// TestHeaderIncludesFromElsewhere: declarations come from this project, from another, and from an
+// address; what else an entry names is refused (specification, section 8.1).
+func TestHeaderIncludesFromElsewhere(t *testing.T) {
+	copies := map[string]string{
+		"remote https://x.example/a.yml": "inputs: {a: {default: one}}\n",
+		"project g/p b.yml at v1":        "inputs: {b: {default: two}}\n",
+		"project g/p c.yml at v1":        "inputs: {c: {default: three}}\n",
+	}
+	o := Options{Vendored: func(loc Location) (string, []byte, error) {
+		text, ok := copies[loc.String()]
+		if !ok {
+			return "", nil, fs.ErrNotExist
+		}
+		return "vendor/" + loc.Name, []byte(text), nil
+	}}
+	root, errs := resolveFiles(t, `-- main.yml --
+spec:
+  include: [local.yml, "https://x.example/a.yml", {project: g/p, ref: v1, file: [b.yml, /c.yml]}]
+---
+j: {x: "$[[ inputs.l ]] $[[ inputs.a ]] $[[ inputs.b ]] $[[ inputs.c ]]"}
+-- local.yml --
+inputs: {l: {default: zero}}
+`, o)
+	if len(errs) > 0 || text(root) != "{j: {x: zero one two three}}" {
+		t.Errorf("%s, %v", text(root), errs)
+	}
+	for entry, want := range map[string]string{
+		"{template: X.gitlab-ci.yml}":             `main.yml:1:19 CIC2019 spec:include takes local, remote and project files, and no "template"`,
+		"{local: a.yml, inputs: {}}":              `main.yml:1:33 CIC2019 spec:include takes local, remote and project files, and no "inputs"`,
+		"{project: g/p}":                          `main.yml:1:28 CIC2002 include:project needs "file", a path or a list of paths`,
+		"{remote: x.example/a.yml}":               `main.yml:1:27 CIC2002 spec:include:remote takes an address that begins with https://, not "x.example/a.yml"`,
+		"{local: a.txt}":                          `main.yml:1:26 CIC2013 the included file "a.txt" does not end in .yml or .yaml, or is no path`,
+		"{ref: v1}":                               `main.yml:1:18 CIC2002 an entry of include has exactly one of local, remote, template, project and component`,
+		"[a.yml]":                                 `main.yml:1:18 CIC2019 spec:include takes the paths of files, not a list`,
+		"https://x.example/none.yml":              `main.yml:1:18 CIC2018 remote https://x.example/none.yml is not in the project, and there is no copy of it`,
+		"{project: g/p, file: b.yml, ref: other}": `main.yml:1:28 CIC2018 project g/p b.yml at other is not in the project, and there is no copy of it`,
+	} {
+		_, errs := resolveFiles(t, "-- main.yml --\nspec: {include: ["+entry+"]}\n---\nj: {x: y}\n", o)
+		if len(errs) != 1 || !strings.HasPrefix(errs[0], want) {
+			t.Errorf("%s: %q\nwant %q", entry, errs, want)
+		}
+	}
+}

@@ -226,10 +226,11 @@ func (l *loader) warnAt(code string, pos syntax.Pos, length int, format string, 
 
 // add reports a diagnostic, and by which way its file was included.
 func (l *loader) add(e *syntax.Error) *syntax.Error {
-	for i := len(l.path) - 1; i >= 0; i-- {
-		if at := l.path[i]; i > 0 && at.source == e.Pos.File {
+	noted := 0
+	for i := len(l.path) - 1; i > 0 && noted < maxTraced; i-- {
+		if at := l.path[i]; noted > 0 || at.source == e.Pos.File {
 			e.Notes = append(e.Notes, syntax.Note{Pos: at.pos, Msg: includedHere})
-			break
+			noted++
 		}
 	}
 	l.errs = append(l.errs, e)

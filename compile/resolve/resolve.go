@@ -33,13 +33,24 @@ type Result struct {
 // includedHere is the note at the include of the file that a diagnostic is about.
 const includedHere = "included here"
 
-// Trace notes where the file of each diagnostic is included, if it is, unless that is
-// noted.
+// maxTraced is how many includes of a chain are noted, the nearest first.
+const maxTraced = 5
+
+// Trace notes where the file of each diagnostic is included, if it is, and the files on
+// the way to it are, unless that is noted.
 func (r *Result) Trace(list syntax.ErrorList) {
 	for _, e := range list {
-		at, ok := r.included[e.Pos.File]
-		if ok && !slices.ContainsFunc(e.Notes, func(n syntax.Note) bool { return n.Msg == includedHere }) {
+		if slices.ContainsFunc(e.Notes, func(n syntax.Note) bool { return n.Msg == includedHere }) {
+			continue
+		}
+		file := e.Pos.File
+		for range maxTraced {
+			at, ok := r.included[file]
+			if !ok {
+				break
+			}
 			e.Notes = append(e.Notes, syntax.Note{Pos: at, Msg: includedHere})
+			file = at.File
 		}
 	}
 }
