@@ -41,6 +41,9 @@ type childFiles struct {
 const (
 	maxChildJobs  = 20_000   // of all child pipelines
 	maxChildBytes = 32 << 20 // of the files of all child pipelines, each time they are read
+	// maxChildErrors is the number of diagnostics from which on an error ends it all:
+	// the children of one matrix have the same.
+	maxChildErrors = 100
 )
 
 // budget bounds what the child pipelines of one pipeline take together: each is
@@ -106,7 +109,7 @@ func addChildren(r *Result, l *lowered, env *environment) (*Result, syntax.Error
 	for _, c := range l.children {
 		result, errs := compileChild(r.Plan, c, env)
 		found = append(found, errs...)
-		if env.budget.exhausted() {
+		if env.budget.exhausted() || found.HasErrors() && len(found) > maxChildErrors {
 			break
 		}
 		if result != nil {

@@ -13,6 +13,7 @@ import (
 type sources struct {
 	texts map[string][]byte
 	lines map[string][]string // of the files that were asked for
+	near  nearby              // what was looked up last
 }
 
 // of returns the lines of a file, nil if it was not read.
@@ -34,17 +35,39 @@ func (s *sources) within(pos syntax.Pos, text string, offset int) syntax.Pos {
 	if pos.Line < 1 || pos.Line > len(lines) || text == "" {
 		return pos
 	}
-	rest, from := lines[pos.Line-1], 0 // which may be a whole file
-	for ; from < pos.Col-1 && rest != ""; from++ {
-		_, size := utf8.DecodeRuneInString(rest)
-		rest = rest[size:]
-	}
+	rest := s.from(lines[pos.Line-1], pos)
+	from := pos.Col - 1
 	before, _, found := strings.Cut(rest, text)
 	if !found {
-		return spread(lines, pos, []rune(rest), []rune(text), offset)
+		rest = rest[:min(len(rest), maxEscape*(len(text)+1))]
+		return spread(lines, pos, []rune(strings.ToValidUTF8(rest, "")), []rune(text), offset)
 	}
 	pos.Col = from + utf8.RuneCountInString(before) + offset + 1
 	return pos
+}
+
+// maxEscape is the most bytes that stand for one byte in a scalar: "\U00000041".
+const maxEscape = 10
+
+// from is a line from a position in it on. The line may be a whole file, and the next
+// position that is asked for is mostly behind this one.
+func (s *sources) from(line string, pos syntax.Pos) string {
+	near := s.near
+	if near.pos.File != pos.File || near.pos.Line != pos.Line || near.pos.Col > pos.Col {
+		near = nearby{pos: syntax.Pos{File: pos.File, Line: pos.Line, Col: 1}}
+	}
+	for ; near.pos.Col < pos.Col && near.offset < len(line); near.pos.Col++ {
+		_, size := utf8.DecodeRuneInString(line[near.offset:])
+		near.offset += size
+	}
+	s.near = near
+	return line[near.offset:]
+}
+
+// nearby is a position and its offset in its line, in bytes.
+type nearby struct {
+	pos    syntax.Pos
+	offset int
 }
 
 // spread is within for a text that is spread over lines, with line breaks and

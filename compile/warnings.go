@@ -197,8 +197,11 @@ func (c *comments) read(file, text string) {
 		if at == nil {
 			continue
 		}
-		position := func(offset int) syntax.Pos {
-			return syntax.Pos{File: file, Line: i + 1, Col: utf8.RuneCountInString(line[:offset]) + 1}
+		counted, col := 0, 1
+		position := func(offset int) syntax.Pos { // which grows
+			col += utf8.RuneCountInString(line[counted:offset])
+			counted = offset
+			return syntax.Pos{File: file, Line: i + 1, Col: col}
 		}
 		codes := codeInComment.FindAllStringIndex(line[at[4]:at[5]], -1)
 		if len(codes) == 0 {

@@ -79,7 +79,7 @@ func (p *parser) atKey() bool {
 	if p.peek().kind == tokenKey || p.peek().kind == tokenColon {
 		return true
 	}
-	for p.scan.look(i).kind == tokenAnchor || p.scan.look(i).kind == tokenTag {
+	for i < maxProperties && (p.scan.look(i).kind == tokenAnchor || p.scan.look(i).kind == tokenTag) {
 		i++
 	}
 	switch p.scan.look(i).kind {

@@ -2,6 +2,7 @@ package syntax
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 )
 
@@ -52,12 +53,7 @@ func (p *parser) alias() (*Node, *Error) {
 		return nil, p.fail(CodeSyntax, t, `"*" needs the name of an anchor behind it; put text that begins with "*" in quotes`)
 	case a == nil:
 		e := p.fail(CodeUnknownAnchor, t, "no anchor %s is defined above this alias", quoted("&"+t.text))
-		var names []string
-		for name := range p.anchors {
-			names = append(names, name)
-		}
-		slices.Sort(names)
-		if name := Suggest(t.text, names); name != "" {
+		if name := p.suggestAnchor(t.text); name != "" {
 			e.Help = fmt.Sprintf("did you mean %q?", "*"+name)
 		}
 		return nil, e
@@ -69,6 +65,21 @@ func (p *parser) alias() (*Node, *Error) {
 	p.aliased += a.nodes
 	return a.node, p.count(a.nodes, t)
 }
+
+// maxSuggestions is the number of errors from which on nothing is suggested: nobody
+// would read it, and each takes a look at all names.
+const maxSuggestions = 20
+
+// suggestAnchor returns the anchor that was probably meant, "" for none.
+func (p *parser) suggestAnchor(name string) string {
+	if len(p.errs) >= maxSuggestions {
+		return ""
+	}
+	return Suggest(name, slices.Sorted(maps.Keys(p.anchors)))
+}
+
+// maxProperties is how many a node can have: an anchor and a tag.
+const maxProperties = 2
 
 // withProperties reads the anchor and the tag of a node and then the node: with
 // read, which is given the last property, or here if it is a scalar. isKey tells
@@ -90,6 +101,10 @@ func (p *parser) withProperties(isKey bool, read func(last tok) (*Node, *Error))
 			continue
 		}
 		last = p.next()
+	}
+	// More of them are those of the first key of a mapping, on a line of its own.
+	if t := p.peek(); (t.kind == tokenAnchor || t.kind == tokenTag) && (isKey || t.line == last.line || !p.atKey()) {
+		return nil, p.unexpected(t)
 	}
 	before := p.nodes
 	var a *anchor
