@@ -82,7 +82,7 @@ func (e *environment) nested() bool { return e.options.parent != nil }
 // descend makes the environment that of a child pipeline: all is as above but for
 // the source (specification section 28). That of another project shares the bounds alone.
 func (e *environment) descend(parent *environment) {
-	e.budget, e.matcher = parent.budget, parent.matcher
+	e.budget, e.matcher, e.generators = parent.budget, parent.matcher, parent.generators
 	if e.options.child.other != nil {
 		return
 	}

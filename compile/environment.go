@@ -3,12 +3,14 @@ package compile
 import (
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"sort"
 	"strings"
 
 	"github.com/cic-ci/cic/compile/match"
 	"github.com/cic-ci/cic/compile/resolve"
+	"github.com/cic-ci/cic/compile/script"
 	"github.com/cic-ci/cic/compile/syntax"
 	"github.com/cic-ci/cic/plan"
 	"github.com/cic-ci/cic/plan/credential"
@@ -42,6 +44,8 @@ type environment struct {
 	above []*plan.Project
 	// matcher matches the patterns of rules, only and except.
 	matcher *match.Matcher
+	// generators make scripts, one a processor; they are shared with the pipelines above.
+	generators []script.Generator
 	// sources finds places in the files that were read.
 	sources *sources
 	files   *files
@@ -78,7 +82,8 @@ func newEnvironment(o Options) (*environment, syntax.ErrorList) {
 				"give it when the plan is run: cic exec --secret " + name
 		}
 	}
-	env := &environment{options: o, event: o.Event, files: newFiles(o), budget: &budget{}, matcher: match.New(match.Texts)}
+	env := &environment{options: o, event: o.Event, files: newFiles(o), budget: &budget{}, matcher: match.New(match.Texts),
+		generators: make([]script.Generator, runtime.GOMAXPROCS(0))}
 	if env.event == "" {
 		env.event = "push"
 	}

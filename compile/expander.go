@@ -14,6 +14,10 @@ import (
 // of A: $B$B would take all memory.
 const maxValue = 128 << 10
 
+// maxEnvironment bounds the expanded values of a job together, in bytes: Linux starts no
+// program with more than 6 MiB of arguments and environment (execve(2)).
+const maxEnvironment = 8 << 20
+
 // expander expands texts for one job. References are resolved recursively, each
 // variable once; a reference to a variable known only at run time makes a
 // template, an undefined one is empty (specification section 18.3).
@@ -32,6 +36,8 @@ type expander struct {
 	open bool
 
 	done map[string]plan.Text
+	// size is the length of what is done, in bytes.
+	size int
 	// stack holds the variables that are being expanded, each in the one before
 	// it; pending holds them as a set.
 	stack   []string
@@ -62,6 +68,9 @@ func (e *expander) value(name string) (plan.Text, bool) {
 	if d == nil {
 		return e.predefinedValue(name)
 	}
+	if e.size > maxEnvironment { // which is reported
+		return plan.Text{}, true
+	}
 	if e.pending[name] {
 		e.reportCycle(name)
 		return plan.Text{}, true
@@ -73,6 +82,14 @@ func (e *expander) value(name string) (plan.Text, bool) {
 	t := e.definitionValue(name, d)
 	e.stack = e.stack[:len(e.stack)-1]
 	delete(e.pending, name)
+	if e.size += len(t.Value); e.size > maxEnvironment {
+		e.report(&syntax.Error{
+			Code: codeVariableSize, Pos: d.pos, Len: len(name),
+			Msg:   fmt.Sprintf("with variable %q, those of a job are longer than %d MiB once expanded", name, maxEnvironment>>20),
+			Label: "no program can be started with them",
+		})
+		t = plan.Text{}
+	}
 	e.done[name] = t
 	return t, true
 }

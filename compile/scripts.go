@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"runtime"
 	"slices"
 	"sort"
 	"strings"
@@ -48,10 +47,10 @@ func generate(l *lowered, env *environment) (*Result, syntax.ErrorList) {
 		return &programs[next-1]
 	}
 	var workers sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
+	for i := range env.generators {
 		workers.Go(func() {
 			for p := take(); p != nil; p = take() {
-				p.result, p.err = script.Generate(l.source(p), script.Options{POSIX: env.options.POSIX})
+				p.result, p.err = env.generators[i].Generate(l.source(p), script.Options{POSIX: env.options.POSIX})
 			}
 		})
 	}
@@ -93,8 +92,8 @@ const (
 	// of all its child pipelines: in bytes, and costOfLine more for each line. A long
 	// script that parallel or trigger jobs multiply is larger than any file.
 	maxScripts      = 64 << 20
-	maxChildScripts = 16 << 20
-	costOfLine      = 16
+	maxChildScripts = 32 << 20
+	costOfLine      = 64
 )
 
 // checkScripts counts what scripts are to be made, before any is.

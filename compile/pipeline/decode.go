@@ -46,6 +46,8 @@ type decoder struct {
 	defaults Job
 	// idle are the keywords without effect that were remarked upon.
 	idle map[string]bool
+	// matrixValues counts the variables that matrices give their jobs.
+	matrixValues int
 	// matcher matches the values of inputs.
 	matcher *match.Matcher
 	// given are values for the inputs of jobs.

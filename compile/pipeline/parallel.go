@@ -15,6 +15,9 @@ const (
 	maxParallel = 200
 	// maxJobs bounds the concrete jobs of a pipeline; a plan holds no more.
 	maxJobs = 100_000
+	// maxMatrixValues bounds the variables that all matrices of a pipeline give their
+	// jobs. Each has a part in the name of its job, of 255 characters.
+	maxMatrixValues = 1_000_000
 )
 
 // parallel decodes parallel: a number or a matrix (specification 15).
@@ -70,9 +73,14 @@ func (d *decoder) matrix(j *draft, n *syntax.Node, entries []*syntax.Node, what 
 		axes, ok := d.axes(entry, what)
 		entryAxes, valid = append(entryAxes, axes), valid && ok
 		total = min(total+combinations(axes), maxParallel+1)
+		d.matrixValues += combinations(axes) * len(axes)
 	}
 	if total > maxParallel {
 		d.fail(CodeLimit, n, "%q makes more than %d jobs", what, maxParallel)
+		return
+	}
+	if d.matrixValues > maxMatrixValues {
+		d.fail(CodeLimit, n, "%q: with it, the matrices of the pipeline have more than %d values", what, maxMatrixValues)
 		return
 	}
 	if !valid {

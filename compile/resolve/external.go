@@ -220,11 +220,7 @@ func (l *loader) headerFile(loc Location, n *syntax.Node) (inputs []*input) {
 	} else {
 		name = at.source
 	}
-	l.sources[name] = data
-	f, errs := syntax.Parse(name, data)
-	for _, e := range errs {
-		l.add(e)
-	}
+	f := l.parse(name, data, at)
 	if f == nil {
 		return nil
 	}

@@ -15,6 +15,10 @@ import (
 // repeated ones counted (specification, section 0).
 const MaxIncludes = 150
 
+// MaxBytes is the length of all files of a pipeline together, those that are included
+// again counted again.
+const MaxBytes = 8 << 20
+
 // Options say what a pipeline file may draw on.
 type Options struct {
 	// Project is the tree in which local files are looked up; it must not lead out
@@ -83,7 +87,8 @@ type loader struct {
 	// path are the files being loaded, each included by the one before.
 	path  []place
 	count int
-	full  bool // the bound is reported
+	bytes int  // see MaxBytes
+	full  bool // that a bound is exceeded is reported
 	// filled is the number of bytes that were filled in for inputs.
 	filled int
 }
@@ -140,11 +145,7 @@ func (l *loader) lookup(name string) (string, bool) {
 // load parses one file, fills in its inputs, and merges it over what it includes.
 // It is nil if nothing could be read.
 func (l *loader) load(name string, data []byte, at place) *syntax.Node {
-	l.sources[name] = data
-	f, errs := syntax.Parse(name, data)
-	for _, e := range errs {
-		l.add(e)
-	}
+	f := l.parse(name, data, at)
 	if f == nil {
 		return nil
 	}
@@ -170,6 +171,28 @@ func (l *loader) load(name string, data []byte, at place) *syntax.Node {
 	return l.merger.merge(l.include(include), own)
 }
 
+// parse parses one file; it is nil if nothing could be read, or too much has been.
+func (l *loader) parse(name string, data []byte, at place) *syntax.File {
+	if l.bytes += len(data); l.bytes > MaxBytes {
+		l.reportFull(at, "the files of the pipeline, each time they are included, are larger than %d MiB", MaxBytes>>20)
+		return nil
+	}
+	l.sources[name] = data
+	f, errs := syntax.Parse(name, data)
+	for _, e := range errs {
+		l.add(e)
+	}
+	return f
+}
+
+// reportFull reports, once, that more is included than may be.
+func (l *loader) reportFull(at place, format string, limit int) {
+	if !l.full {
+		l.full = true
+		l.failAt(CodeIncludeLimit, at.pos, at.length, format, limit)
+	}
+}
+
 // enter counts a file and refuses one that includes itself; leave must follow if
 // it is true.
 func (l *loader) enter(at place) bool {
@@ -184,10 +207,7 @@ func (l *loader) enter(at place) bool {
 		}
 	}
 	if l.count++; l.count > MaxIncludes {
-		if !l.full {
-			l.full = true
-			l.failAt(CodeIncludeLimit, at.pos, at.length, "the pipeline includes more than %d files", MaxIncludes)
-		}
+		l.reportFull(at, "the pipeline includes more than %d files", MaxIncludes)
 		return false
 	}
 	l.path = append(l.path, at)

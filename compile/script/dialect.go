@@ -9,6 +9,7 @@ import (
 
 // program is a parsed source.
 type program struct {
+	// file is nil once all is known of it.
 	file  *syntax.File
 	shell string
 	// construct is what needs bash, nil for sh.

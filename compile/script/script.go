@@ -20,6 +20,8 @@ package script
 import (
 	"bytes"
 	"fmt"
+	"maps"
+	"slices"
 
 	"mvdan.cc/sh/v3/syntax"
 
@@ -103,18 +105,24 @@ func (e *Error) Error() string { return e.Msg }
 
 // Generate makes the program. An error is an *[Error]. It may be called
 // concurrently.
-func Generate(p Program, o Options) (*Result, error) {
-	src, err := newSource(p.Commands)
-	if err != nil {
-		return nil, err
-	}
+func Generate(p Program, o Options) (*Result, error) { return new(Generator).Generate(p, o) }
+
+// Generator makes programs one after another. What it finds out about commands counts
+// for the next program too if that has the same, as the copies of a job do.
+type Generator struct{ last *analysis }
+
+// Generate is the function of that name, but not to be called concurrently.
+func (g *Generator) Generate(p Program, o Options) (*Result, error) {
 	set := make(map[string]bool, len(p.Exports))
 	for _, e := range p.Exports {
 		set[e.Name] = true
 	}
-	prog, err := src.parse(set)
-	if err != nil {
-		return nil, err
+	if g.last == nil || !slices.Equal(g.last.commands, p.Commands) || !maps.Equal(g.last.set, set) {
+		g.last = analyse(p.Commands, set)
+	}
+	src, prog := g.last.src, g.last.program
+	if g.last.err != nil {
+		return nil, g.last.err
 	}
 	if o.POSIX && prog.construct != nil {
 		return nil, prog.construct
@@ -128,15 +136,40 @@ func Generate(p Program, o Options) (*Result, error) {
 		w.write("# Variables of dotenv reports beat those above.")
 		w.write(`eval "${` + DotenvVariable + `-}"; unset ` + DotenvVariable)
 	}
-	w.commands(src, prog)
+	w.commands(src, g.last.groups, prog.redirects)
 	return &Result{
 		Text:      w.buf.Bytes(),
 		Shell:     prog.shell,
 		Lines:     w.lines,
 		Construct: prog.construct,
 		Doubts:    prog.doubts,
-		Reads:     reads(prog.file, set),
+		Reads:     g.last.reads,
 	}, nil
+}
+
+// analysis is what is known of commands whose program exports a set of variables.
+type analysis struct {
+	commands []string
+	set      map[string]bool
+	src      *source
+	// program has no tree any more: that takes many times the memory of its text.
+	program *program
+	groups  []group
+	reads   []string
+	err     error
+}
+
+func analyse(commands []string, set map[string]bool) *analysis {
+	a := &analysis{commands: commands, set: set}
+	if a.src, a.err = newSource(commands); a.err != nil {
+		return a
+	}
+	if a.program, a.err = a.src.parse(set); a.err != nil {
+		return a
+	}
+	a.groups, a.reads = a.src.groups(a.program.file), reads(a.program.file, set)
+	a.program.file = nil
+	return a
 }
 
 // writer builds the text and counts its lines.
@@ -220,14 +253,13 @@ func (e Export) value() (string, error) {
 
 // commands writes the commands verbatim, with a trace line before the first line
 // of each statement that begins a command.
-func (w *writer) commands(src *source, prog *program) {
+func (w *writer) commands(src *source, groups []group, redirects bool) {
 	w.write("")
 	next := 0 // group
-	groups := src.groups(prog.file)
 	for i := range src.commands {
 		for n, text := range src.lines(i) {
 			if next < len(groups) && groups[next].command == i && groups[next].line == n {
-				w.traces(src, groups[next], prog.redirects)
+				w.traces(src, groups[next], redirects)
 				next++
 			}
 			w.lines = append(w.lines, Line{Script: w.line, Command: i, Line: n})
