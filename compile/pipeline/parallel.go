@@ -17,7 +17,7 @@ const (
 	maxJobs = 100_000
 	// maxMatrixValues bounds the variables that all matrices of a pipeline give their
 	// jobs. Each has a part in the name of its job, of 255 characters.
-	maxMatrixValues = 1_000_000
+	maxMatrixValues = 250_000
 )
 
 // parallel decodes parallel: a number or a matrix (specification 15).
