@@ -240,13 +240,8 @@ func prepare(c *cli.Context, p *project, dir *exec.RunDir, r *request) (*exec.Ex
 	if err != nil {
 		return nil, err
 	}
-	if dir != nil {
-		if err := checkOthers(p, r.plan); err != nil {
-			return nil, err
-		}
-		if err := errors.Join(keepPlan(dir, r), recordLaunch(c, p, dir)); err != nil {
-			return nil, err
-		}
+	if err := recordRun(c, p, dir, r); err != nil {
+		return nil, err
 	}
 	unpinned, err := policy(c, r.plan, granted)
 	if err != nil {
@@ -285,6 +280,18 @@ func prepare(c *cli.Context, p *project, dir *exec.RunDir, r *request) (*exec.Ex
 	e.Ask = asker(c)
 	e.Reuse, err = reuse(c, p)
 	return e, err
+}
+
+// recordRun keeps in the run's directory what is run, and how. Without a directory,
+// for a dry run, it does nothing.
+func recordRun(c *cli.Context, p *project, dir *exec.RunDir, r *request) error {
+	if dir == nil {
+		return nil
+	}
+	if err := checkOthers(p, r.plan); err != nil {
+		return err
+	}
+	return errors.Join(keepPlan(dir, r), recordLaunch(c, p, dir))
 }
 
 // policy refuses what was not granted, and with --locked images that are not pinned, of
