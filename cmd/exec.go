@@ -377,7 +377,7 @@ func execError(err error) error {
 	}
 	var unpinned *exec.UnpinnedError
 	if errors.As(err, &unpinned) {
-		return &exitError{code: exitPolicy, err: err, help: "pin images with cic image lock and compile again, or run the plan without --locked"}
+		return &exitError{code: exitPolicy, err: err, help: "pin images with cic image lock and compile again, map them only to references with the same digest, or run the plan without --locked"}
 	}
 	var missing *exec.SecretsError
 	if errors.As(err, &missing) {

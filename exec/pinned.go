@@ -2,6 +2,7 @@ package exec
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/cic-ci/cic/plan"
@@ -23,18 +24,36 @@ type Unpinned struct {
 	Reason string
 }
 
-// Error names each job and image, with the reason.
+// Error names each image once, with the reason and the first jobs that ask for it.
 func (e *UnpinnedError) Error() string {
-	var texts []string
+	type refusal struct{ image, reason string }
+	var order []refusal
+	jobs := map[refusal][]string{}
 	for _, u := range e.Images {
-		what := "image"
+		key, job := refusal{u.Image, u.Reason}, fmt.Sprintf("job %q", u.Job)
 		if u.Service {
-			what = "service"
+			job = "a service of " + job
 		}
-		texts = append(texts, fmt.Sprintf("job %q: %s %s %s", u.Job, what, familiarImage(u.Image), u.Reason))
+		if jobs[key] == nil {
+			order = append(order, key)
+		}
+		if !slices.Contains(jobs[key], job) {
+			jobs[key] = append(jobs[key], job)
+		}
+	}
+	var texts []string
+	for _, r := range order {
+		asking := jobs[r]
+		if more := len(asking) - namedJobs; more > 0 {
+			asking = append(asking[:namedJobs:namedJobs], fmt.Sprintf("%d more", more))
+		}
+		texts = append(texts, fmt.Sprintf("image %s %s (for %s)", familiarImage(r.image), r.reason, strings.Join(asking, ", ")))
 	}
 	return strings.Join(texts, "; ")
 }
+
+// namedJobs is how many of the jobs that ask for an image are named.
+const namedJobs = 3
 
 // CheckPinned refuses, with an [*UnpinnedError], all images of a plan that unpinned has
 // a reason against, given by their references, and those that are known only at run time.

@@ -30,7 +30,10 @@ func TestCheckPinned(t *testing.T) {
 			{Name: "a", Image: loose},
 			{Name: "b", Image: pinned("b:1"), Services: []plan.Service{{Image: pinned("c:1")}, {Image: loose}}},
 			{Name: "c", Image: later},
-		}, `job "a": image alpine:3.20 has no digest; job "b": service alpine:3.20 has no digest; job "c": image ${IMAGE} is known only at run time`},
+		}, `image alpine:3.20 has no digest (for job "a", a service of job "b"); image ${IMAGE} is known only at run time (for job "c")`},
+		{"more jobs than are named", []plan.Job{
+			{Name: "a", Image: loose, Services: []plan.Service{{Image: loose}, {Image: loose}}}, {Name: "b", Image: loose}, {Name: "c", Image: loose}, {Name: "d", Image: loose},
+		}, `image alpine:3.20 has no digest (for job "a", a service of job "a", job "b", 2 more)`},
 	} {
 		p := &plan.Plan{Jobs: test.jobs}
 		err := CheckPinned(p, unpinned)
