@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/cic-ci/cic/compile/pipeline"
+	"github.com/cic-ci/cic/compile/resolve"
 	"github.com/cic-ci/cic/compile/syntax"
 )
 
@@ -53,7 +54,7 @@ func (s *selector) exists(j *pipeline.Job, p *pipeline.Paths, where string) answ
 	}
 	if elsewhere := s.elsewhere(j, p); elsewhere != "" {
 		s.diags.report(&syntax.Error{
-			Severity: syntax.SeverityWarning, Code: codeUnknownFiles, Pos: p.Project.Pos, Len: max(1, utf8.RuneCountInString(p.Project.Value)),
+			Severity: syntax.SeverityWarning, Code: resolve.CodeUnknownFiles, Pos: p.Project.Pos, Len: max(1, utf8.RuneCountInString(p.Project.Value)),
 			Msg: fmt.Sprintf("%s: the files of %s are not known here: the clause does not hold", where, elsewhere),
 		})
 		return answer{}

@@ -15,7 +15,6 @@ const (
 	codeDoubtful      = "CIC2312" // rules:if can hardly mean what it says (warning)
 	codeFilterPattern = "CIC2313" // an entry of only or except begins like a pattern and is none (warning)
 	codeClause        = "CIC2314" // a clause of rules cannot be evaluated
-	codeUnknownFiles  = "CIC2315" // a clause of rules asks for files of another project (warning)
 	codeMissingRef    = "CIC2316" // rules:changes:compare_to names a ref that the checkout lacks (warning)
 	codePathBudget    = "CIC2318" // to compare files with the patterns of rules takes too much work (warning)
 

@@ -2,6 +2,7 @@ package compile
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -194,6 +195,19 @@ var includeVariables = []string{
 	"CI_PIPELINE_SOURCE", "CI_PIPELINE_TRIGGERED",
 }
 
+// includeClause evaluates a clause of a rule of include.
+func includeClause(env *environment, c resolve.PathClause, holds func([]string, *pathRegexp) (answer, error)) (bool, error) {
+	var re *pathRegexp
+	if c.Regexp != "" {
+		var err error
+		if re, err = parsePathRegexp(env.matcher, c.Regexp); err != nil {
+			return false, fmt.Errorf("invalid regular expression: %s", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+		}
+	}
+	a, err := holds(c.Patterns, re)
+	return a.holds && err == nil, err
+}
+
 // resolveFiles is the pass that reads the pipeline and what it includes; sources
 // receives their texts.
 func resolveFiles(env *environment, texts map[string][]byte) (*syntax.Node, syntax.ErrorList) {
@@ -201,13 +215,13 @@ func resolveFiles(env *environment, texts map[string][]byte) (*syntax.Node, synt
 	read := resolve.Options{
 		Matcher: env.matcher, Project: o.Project, Vendored: o.Vendored, Stub: o.StubIncludes, Inputs: o.Inputs, Prefix: o.Prefix,
 		Lookup: env.includeVariable,
-		Exists: func(patterns []string) (bool, error) {
-			a, err := env.files.exists(patterns, nil)
-			return a.holds, err
+		Exists: func(c resolve.PathClause) (bool, error) {
+			return includeClause(env, c, env.files.exists)
 		},
-		Changed: func(patterns []string, compareTo string) (bool, error) {
-			a, err := env.files.changed(patterns, nil, compareTo)
-			return a.holds && err == nil, err
+		Changed: func(c resolve.PathClause) (bool, error) {
+			return includeClause(env, c, func(patterns []string, re *pathRegexp) (answer, error) {
+				return env.files.changed(patterns, re, c.CompareTo)
+			})
 		},
 	}
 	var r *resolve.Result

@@ -53,6 +53,8 @@ const (
 	CodeIncludeStub = "CIC2024"
 	// CodeStubbed (warning): something is missing that a file which is left out may hold.
 	CodeStubbed = "CIC2025"
+	// CodeUnknownFiles (warning): a clause asks for files of another project.
+	CodeUnknownFiles = "CIC2315"
 	// CodeMatching: the patterns of a pipeline take too much work.
 	CodeMatching = "CIC2317"
 )

@@ -160,8 +160,10 @@ g: {x: 1}
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			root, errs := resolveFiles(t, test.files, Options{
-				Exists:  func(patterns []string) (bool, error) { return patterns[0] == "a.yml", nil },
-				Changed: func(patterns []string, ref string) (bool, error) { return patterns[0] == "x" && ref == "main", nil },
+				Exists: func(c PathClause) (bool, error) {
+					return c.Regexp == "^a" || len(c.Patterns) > 0 && c.Patterns[0] == "a.yml", nil
+				},
+				Changed: func(c PathClause) (bool, error) { return c.Patterns[0] == "x" && c.CompareTo == "main", nil },
 			})
 			if len(errs) > 0 {
 				t.Fatal(errs)

@@ -29,8 +29,7 @@ type Options struct {
 	Lookup func(name string) (string, bool)
 	// Exists and Changed answer rules of include; see their namesakes of job rules.
 	// They are needed where such a rule is.
-	Exists  func(patterns []string) (bool, error)
-	Changed func(patterns []string, compareTo string) (bool, error)
+	Exists, Changed func(PathClause) (bool, error)
 	// Matcher matches the patterns of rules and inputs; nil: one of its own.
 	Matcher *match.Matcher
 	// Inputs are those of the pipeline file itself, as texts.

@@ -213,8 +213,8 @@ func FuzzResolve(f *testing.F) {
 		r, errs := Resolve("f", data, Options{
 			Project:  fstest.MapFS{"b.yml": {Data: data}, "c/b.yml": {Data: data[len(data)/2:]}},
 			Lookup:   func(name string) (string, bool) { return "v", name == "V" },
-			Exists:   func(patterns []string) (bool, error) { return len(patterns) > 1, nil },
-			Changed:  func(patterns []string, to string) (bool, error) { return to == "v", nil },
+			Exists:   func(c PathClause) (bool, error) { return len(c.Patterns) > 1, nil },
+			Changed:  func(c PathClause) (bool, error) { return c.CompareTo == "v", nil },
 			Vendored: func(loc Location) (string, []byte, error) { return "vendor/" + loc.String(), data, nil },
 			Inputs:   map[string]string{"a": "[x, 1]"},
 		})
