@@ -100,8 +100,8 @@ func TestPipelines(t *testing.T) {
 func decodes(f txtar.File, project fs.FS) *syntax.Node {
 	r, errs := resolve.Resolve(f.Name, f.Data, resolve.Options{
 		Project: project, Stub: true,
-		Exists:  func([]string) (bool, error) { return false, nil },
-		Changed: func([]string, string) (bool, error) { return true, nil },
+		Exists:  func(resolve.PathClause) (bool, error) { return false, nil },
+		Changed: func(resolve.PathClause) (bool, error) { return true, nil },
 	})
 	if errs.HasErrors() || r.Root == nil {
 		return nil
