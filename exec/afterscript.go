@@ -18,6 +18,7 @@ func (w *worker) runAfterScript(l launch, res *JobResult) {
 	}
 	ctx, cancel := w.afterContext()
 	defer cancel()
+	w.log.EndTail() // what this prints does not tell why the script failed
 	w.log.Note(false, "after_script")
 	progress := w.follow(*w.job.AfterScript)
 	code, err := w.box.Run(ctx, w.program("after_script", *w.job.AfterScript, l, string(res.Status)), io.MultiWriter(progress, w.log))

@@ -99,6 +99,7 @@ type jobLog struct {
 	full   bool
 	late   lateOutput
 	end    []byte // of what came after the log was full, masked
+	tailed bool   // the tail is complete
 	closed bool
 	err    error
 }
@@ -124,7 +125,7 @@ func (l *jobLog) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
-	case l.closed:
+	case l.closed, l.full && l.tailed:
 		return len(p), nil
 	case l.full:
 		l.late.keep(p)
@@ -225,31 +226,52 @@ func (l *jobLog) raw(p []byte) {
 }
 
 func (l *jobLog) line(b []byte, continued bool) {
-	text := string(b)
-	kept := text
-	if len(kept) > tailWidth {
-		kept = kept[:runeCut(b, tailWidth)] + " ..."
-	}
-	if len(l.tail) < tailLines {
-		l.tail = append(l.tail, kept)
-	} else {
-		l.tail[l.next] = kept
-		l.next = (l.next + 1) % tailLines
+	if !l.tailed {
+		l.keepTail(b)
 	}
 	if !l.full {
-		l.output(text, continued)
+		l.output(string(b), continued)
 	}
 }
 
-// Close ends the last line. It returns the last lines of output, as valid UTF-8,
-// and the first error of the log file.
+func (l *jobLog) keepTail(line []byte) {
+	kept := string(line[:min(len(line), tailWidth)])
+	if len(line) > tailWidth {
+		kept = kept[:runeCut(line, tailWidth)] + " ..."
+	}
+	if len(l.tail) < tailLines {
+		l.tail = append(l.tail, kept)
+		return
+	}
+	l.tail[l.next] = kept
+	l.next = (l.next + 1) % tailLines
+}
+
+// EndTail makes the lines so far the last that Close returns. It is told that the
+// program whose failure they are to explain has ended.
+func (l *jobLog) EndTail() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.settle()
+	l.endTail()
+}
+
+func (l *jobLog) endTail() {
+	if !l.tailed {
+		l.lines.write(l.end)
+	}
+	l.lines.flush()
+	l.tailed = true
+}
+
+// Close ends the last line. It returns the last lines of output, up to EndTail, as
+// valid UTF-8, and the first error of the log file.
 func (l *jobLog) Close() (tail []string, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.closed {
 		l.settle()
-		l.lines.write(l.end)
-		l.lines.flush()
+		l.endTail()
 		l.closed = true
 	}
 	tail = slices.Concat(l.tail[l.next:], l.tail[:l.next])

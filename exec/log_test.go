@@ -108,6 +108,29 @@ func TestJobLogLimit(t *testing.T) {
 	}
 }
 
+// TestJobLogEndTail: the tail is that of the program that failed, not of what came after
+// it, whether the log has room for these or not.
+func TestJobLogEndTail(t *testing.T) {
+	for _, limit := range []int64{1000, 12, 8, 4} {
+		var l logged
+		log := l.log(io.Discard, limit)
+		io.WriteString(log, "one\ntwo\nthr")
+		log.EndTail()
+		log.Note(false, "after_script")
+		for range 2 * tailLines {
+			io.WriteString(log, "later\n")
+		}
+		log.Settle()
+		tail, err := log.Close()
+		if err != nil || !slices.Equal(tail, []string{"one", "two", "thr"}) {
+			t.Errorf("limit %d: tail %q, %v", limit, tail, err)
+		}
+		if wantOutput := limit == 1000; slices.Contains(l.lines, "later") != wantOutput {
+			t.Errorf("limit %d: lines %q", limit, l.lines)
+		}
+	}
+}
+
 func TestJobLogTailOfFullLog(t *testing.T) {
 	var l logged
 	log := l.log(io.Discard, 10)
