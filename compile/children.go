@@ -51,6 +51,7 @@ const (
 type budget struct {
 	pipelines, jobs, bytes int
 	scripts                int // see maxChildScripts
+	rules                  int // see maxTried
 }
 
 // read counts the files of a child pipeline.

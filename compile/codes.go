@@ -16,6 +16,7 @@ const (
 	codeFilterPattern = "CIC2313" // an entry of only or except begins like a pattern and is none (warning)
 	codeClause        = "CIC2314" // a clause of rules cannot be evaluated
 	codeMissingRef    = "CIC2316" // rules:changes:compare_to names a ref that the checkout lacks (warning)
+	codeManyRules     = "CIC2319" // the jobs of a pipeline have too many rules together
 	codePathBudget    = "CIC2318" // to compare files with the patterns of rules takes too much work (warning)
 
 	// The graph.

@@ -1,7 +1,10 @@
 package compile
 
 import (
+	"fmt"
+
 	"github.com/cic-ci/cic/compile/pipeline"
+	"github.com/cic-ci/cic/compile/syntax"
 )
 
 // applyWorkflow evaluates workflow:rules before any job's (specification section
@@ -60,14 +63,31 @@ func overlaid(base, over []pipeline.Variable) []pipeline.Variable {
 	return append(merged, over...)
 }
 
+// maxTried bounds the rules that all jobs of a pipeline try, each parallel copy its own:
+// what came of each is recorded.
+const maxTried = 250_000
+
+// mayTry counts a rule, and reports once that there are too many.
+func (s *selector) mayTry(r *pipeline.Rule) bool {
+	b := s.env.budget
+	if b.rules++; b.rules == maxTried+1 {
+		s.diags.report(&syntax.Error{
+			Code: codeManyRules, Pos: r.Pos, Len: 1,
+			Msg:  fmt.Sprintf("the jobs have more than %d rules together, each copy of a parallel job its own", maxTried),
+			Help: "give the jobs fewer rules, or fewer copies",
+		})
+	}
+	return b.rules <= maxTried
+}
+
 // applyRules lets the first rule that matches decide, and returns it. The rules
 // behind it are looked at for faults alone.
 func (s *selector) applyRules(j *pipeline.Job, d *decision) *pipeline.Rule {
 	for i := range j.Rules {
-		if s.env.matcher.Spent() { // the pipeline is refused
+		r := &j.Rules[i]
+		if s.env.matcher.Spent() || !s.mayTry(r) { // the pipeline is refused
 			break
 		}
-		r := &j.Rules[i]
 		if d.by != nil {
 			s.expression(r.If, "rules:if")
 			continue

@@ -59,6 +59,7 @@ func hostileFiles() map[string]string {
 		"tags-in-row":     "a: " + strings.Repeat("!a ", 600_000) + "x\n",
 		"aliases-unknown": "a: [" + many(45_000, "&a%d x, ") + "]\n" + many(1000, "k%[1]d: *z%[1]d\n"),
 		"comments":        job + "needs: [z]}\n#cic:ignore" + strings.Repeat(" CIC2303", 200_000) + "\n",
+		"rules-copies":    job + "parallel: 200, rules: [" + many(20_000, "{if: $A == '%d'}, ") + "]}\n",
 		"rules-doubtful":  job + "needs: [z], rules: [" + many(20_000, "{if: '$A%d =~ /x/'}, ") + "]}\n",
 		"matrix-values":   "image: alpine\n" + many(30, "j%d: {script: x, parallel: {matrix: [{A: ["+many(199, "%d, ")+"], "+many(1000, "V%d: b, ")+"}]}}\n"),
 		"values-together": "variables: {W: " + strings.Repeat("x", 100_000) + "}\n" + job + "variables: {" + many(20_000, "A%d: $W, ") + "}}\n",

@@ -265,6 +265,9 @@ var tooLong = map[string]func() string{
 		return "build: {image: alpine, script: make, parallel: 200, rules: [{exists: [" +
 			chain(49, "'"+strings.Repeat("{a,b}", 9)+"-$CI_JOB_NAME-%[1]d-"+strings.Repeat("x", 50)+"', ", "") + "x]}, {when: on_success}]}\n"
 	},
+	"CIC2319": func() string {
+		return "build: {image: alpine, script: make, parallel: 200, rules: [" + strings.Repeat("{if: $A}, ", 2500) + "{if: $A}]}\n"
+	},
 	"CIC3015": func() string {
 		text, names := "", ""
 		for i := range 51 {
