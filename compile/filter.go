@@ -27,19 +27,20 @@ func (s *selector) applyFilters(j *pipeline.Job, d *decision) {
 	}()
 	s.checkFilter(j.Only, "only")
 	s.checkFilter(j.Except, "except")
+	// workflow:rules take the default of only away, and nothing else: a job with
+	// except alone keeps it.
 	only := j.Only
-	if only == nil {
-		if s.workflow {
-			return
-		}
+	if only == nil && !s.workflow {
 		only = &pipeline.Filter{Pos: j.Pos}
 	}
-	if why, rule := s.unmet(j, only); why != "" {
-		d.included, d.unmet, d.reason, d.rule, d.pos = false, "only", why, rule, only.Pos
-		if j.Only == nil {
-			d.reason, d.rule = s.env.refText()+" is neither a branch nor a tag, for which jobs without rules run", ""
+	if only != nil {
+		if why, rule := s.unmet(j, only); why != "" {
+			d.included, d.unmet, d.reason, d.rule, d.pos = false, "only", why, rule, only.Pos
+			if j.Only == nil {
+				d.reason, d.rule = s.env.refText()+" is neither a branch nor a tag, for which jobs without rules run", ""
+			}
+			return
 		}
-		return
 	}
 	if j.Except == nil {
 		return
