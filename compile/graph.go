@@ -165,12 +165,12 @@ func (b *graphBuilder) checkNeed(i int, n pipeline.Need) {
 	case !ok && n.Optional:
 		diag := at(codeOptionalNeed, n.Job, j, "job %q has an optional need %q, which does not exist", j.Base, name)
 		diag.Severity = syntax.SeverityWarning
-		diag.Help = b.suggest(name)
+		diag.Help = b.suggest(j, name)
 		b.diags.report(diag)
 	case !ok:
 		diag := at(codeUnknownNeed, n.Job, j, "job %q needs %q, which does not exist", j.Base, name)
 		diag.Label = "no such job"
-		diag.Help = b.suggest(name)
+		diag.Help = b.suggest(j, name)
 		b.diags.report(diag)
 	case t == i:
 		b.diags.report(at(codeSelfNeed, n.Job, j, "job %q needs itself", j.Base))
@@ -209,7 +209,7 @@ func (b *graphBuilder) checkDependencies(i int) {
 		switch {
 		case !ok:
 			diag := at(codeUnknownDependency, dep, j, "job %q depends on %q, which does not exist", j.Base, name)
-			diag.Label, diag.Help = "no such job", b.suggest(name)
+			diag.Label, diag.Help = "no such job", b.suggest(j, name)
 			b.diags.report(diag)
 		case b.later(b.p.Jobs[t], j):
 			b.diags.report(laterStage(codeLaterDependency, dep, j, b.p.Jobs[t], "depends on"))
@@ -231,9 +231,9 @@ func (b *graphBuilder) checkDependencies(i int) {
 	}
 }
 
-// suggest is the help for a reference to an unknown job. It compares the name
-// with every job's, so it stops long after anybody reads on.
-func (b *graphBuilder) suggest(name string) string {
+// suggest is the help for a reference of j to an unknown job. It compares the name
+// with every other job's, so it stops long after anybody reads on.
+func (b *graphBuilder) suggest(j *pipeline.Job, name string) string {
 	if strings.HasPrefix(name, ".") {
 		return `an entry whose name begins with "." is hidden: it is no job`
 	}
@@ -241,18 +241,19 @@ func (b *graphBuilder) suggest(name string) string {
 	if b.suggestions++; b.suggestions > most {
 		return ""
 	}
-	return didYouMean(name, b.names)
+	others := slices.DeleteFunc(slices.Clone(b.names), func(other string) bool { return other == j.Name })
+	return didYouMean(name, others)
 }
 
 // suggestOne is suggest where one job must be named, and not all that were made of
 // one entry.
-func (b *graphBuilder) suggestOne(name string) string {
-	for _, j := range b.p.Jobs {
-		if j.Base == name && j.Name != name {
-			return fmt.Sprintf("%q is parallel: name one of its jobs, such as %q", name, j.Name)
+func (b *graphBuilder) suggestOne(j *pipeline.Job, name string) string {
+	for _, other := range b.p.Jobs {
+		if other.Base == name && other.Name != name {
+			return fmt.Sprintf("%q is parallel: name one of its jobs, such as %q", name, other.Name)
 		}
 	}
-	return b.suggest(name)
+	return b.suggest(j, name)
 }
 
 // build resolves the edges of the selected jobs. A need on a job that was left

@@ -225,7 +225,7 @@ func (b *graphBuilder) checkTrigger(j *pipeline.Job) {
 		switch i, ok := b.jobs[f.Job.Value]; {
 		case !ok:
 			diag := at(codeChildJob, f.Job, j, "job %q: no job is named %q, which is to make %q", j.Base, f.Job.Value, f.Place.Value)
-			diag.Label, diag.Help = "no such job", b.suggestOne(f.Job.Value)
+			diag.Label, diag.Help = "no such job", b.suggestOne(j, f.Job.Value)
 			b.diags.report(diag)
 		case b.later(b.p.Jobs[i], j):
 			b.diags.report(laterStage(codeChildJob, f.Job, j, b.p.Jobs[i], "gets its child pipeline from"))

@@ -12,6 +12,7 @@ const (
 	maxCaches       = 4
 	maxFallbackKeys = 5
 	maxKeyFiles     = 10
+	maxKeyCommits   = 2
 )
 
 // CachePolicies are the values of cache:policy.
@@ -113,9 +114,9 @@ func (d *decoder) cacheKey(c *Cache, n *syntax.Node) {
 	d.fields(n, inCacheKey, "cache:key", func(key, value *syntax.Node) {
 		switch what := path("cache:key", key.Value); key.Value {
 		case "files":
-			c.KeyFiles = d.keyFiles(value, what)
+			c.KeyFiles = d.keyFiles(value, what, maxKeyFiles)
 		case "files_commits":
-			c.KeyFiles, c.KeyCommits = d.keyFiles(value, what), true
+			c.KeyFiles, c.KeyCommits = d.keyFiles(value, what, maxKeyCommits), true
 		case "prefix":
 			if t, ok := d.keyText(value, what); ok {
 				c.Key = t
@@ -157,9 +158,9 @@ func (d *decoder) keyText(n *syntax.Node, what string) (Text, bool) {
 
 // keyFiles decodes the files of a key: paths and globs of the project, in which
 // no variables are expanded.
-func (d *decoder) keyFiles(n *syntax.Node, what string) []Text {
-	if n.Kind == syntax.Sequence && (len(n.Items) == 0 || len(n.Items) > maxKeyFiles) {
-		d.fail(CodeLimit, n, "%q has from 1 to %d entries, this list has %d", what, maxKeyFiles, len(n.Items))
+func (d *decoder) keyFiles(n *syntax.Node, what string, most int) []Text {
+	if n.Kind == syntax.Sequence && (len(n.Items) == 0 || len(n.Items) > most) {
+		d.fail(CodeLimit, n, "%q has from 1 to %d entries, this list has %d", what, most, len(n.Items))
 	}
 	files := d.texts(n, what, d.filledText)
 	for _, item := range n.Items {

@@ -311,6 +311,8 @@ func (d *decoder) inheritance(j *Job, n *syntax.Node) (keywords *[]string) {
 					e := d.fail(CodeValue, item, "%q cannot be inherited from \"default\"", item.Value)
 					if near := syntax.Suggest(item.Value, vocabularies[inDefault].names); near != "" {
 						e.Help = fmt.Sprintf("did you mean %q?", near)
+					} else {
+						e.Help = "allowed: " + strings.Join(vocabularies[inDefault].names, ", ")
 					}
 				}
 			}

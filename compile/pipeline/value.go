@@ -104,6 +104,8 @@ func (d *decoder) wrongType(n *syntax.Node, what, want string) *syntax.Error {
 		e.Help = fmt.Sprintf("write [%s]", n.Raw)
 	case n.IsScalar() && n.Kind != syntax.Null && n.Kind != syntax.String && strings.HasPrefix(want, "a string"):
 		e.Help = fmt.Sprintf("quote it: %q", n.Raw)
+	case n.Kind == syntax.String && strings.HasPrefix(want, "true") && (n.Value == "true" || n.Value == "false"):
+		e.Help = fmt.Sprintf("write %s without quotes", n.Value)
 	}
 	return e
 }
@@ -181,6 +183,10 @@ func hasUnknown(n *syntax.Node, s scope) bool {
 	return slices.ContainsFunc(n.Pairs, func(p syntax.Pair) bool { return vocabularies[s].known[p.Key.Value] == nil })
 }
 
+// mostListed is how many keywords the help for an unknown one lists at most: those
+// of a job would hide the message.
+const mostListed = 16
+
 func (d *decoder) unknownKeyword(key *syntax.Node, s scope, what string) {
 	names := vocabularies[s].names
 	place := "a job"
@@ -202,7 +208,7 @@ func (d *decoder) unknownKeyword(key *syntax.Node, s scope, what string) {
 		e.Help = fmt.Sprintf("it was renamed: write %q", now)
 	} else if near := syntax.Suggest(key.Value, names); near != "" {
 		e.Help = fmt.Sprintf("did you mean %q?", near)
-	} else if len(names) <= 8 {
+	} else if len(names) <= mostListed {
 		e.Help = "allowed: " + strings.Join(names, ", ")
 	}
 }

@@ -151,6 +151,9 @@ func TestSuggest(t *testing.T) {
 	if got := Suggest("job-3", []string{"job-1", "job-2"}); got != "" {
 		t.Errorf("two are equally near, got %q", got)
 	}
+	if got := Suggest("q", []string{"j"}); got != "" {
+		t.Errorf("one character is near to any other, got %q", got)
+	}
 	if got := Suggest("biuld", []string{"build", "build", "test"}); got != "build" {
 		t.Errorf("got %q, want build", got)
 	}

@@ -2,11 +2,15 @@ package syntax
 
 // Suggest returns the candidate nearest to name by edit distance, or "" if none
 // is near enough (distance 2, or 1 for names below 4 characters) or two are
-// equally near. Exchanging two neighbours is one edit; name itself is no candidate.
+// equally near. Exchanging two neighbours is one edit; name itself is no candidate,
+// and a single character is near to nothing.
 func Suggest(name string, candidates []string) string {
 	limit := 2
 	word := []rune(name)
-	if len(word) < 4 {
+	switch {
+	case len(word) < 2:
+		return ""
+	case len(word) < 4:
 		limit = 1
 	}
 	best, nearest, tie := "", limit+1, false
