@@ -14,8 +14,8 @@ import (
 
 // openConsole makes a console of the app's streams. If a shell is to be used by a
 // person it is a terminal, which is raw until done: what is typed is for the
-// shell.
-func openConsole(c *cli.Context, interactive bool) (con containerd.Console, done func(), err error) {
+// shell. A terminal need not know its size, as on a serial line.
+func openConsole(c *cli.Context, forPerson bool) (con containerd.Console, done func(), err error) {
 	con = containerd.Console{Stdin: c.App.Reader, Stdout: c.App.Writer, Stderr: c.App.ErrWriter}
 	con.Note = func(warning bool, text string) {
 		if warning {
@@ -23,8 +23,7 @@ func openConsole(c *cli.Context, interactive bool) (con containerd.Console, done
 		}
 	}
 	in, ok := c.App.Reader.(*os.File)
-	columns, rows := terminalSize(c.App.Writer)
-	if !interactive || !ok || columns == 0 {
+	if !forPerson || !ok || !interactive(c.App.Writer) {
 		return con, func() {}, nil
 	}
 	fd := int(in.Fd())
@@ -62,6 +61,7 @@ func openConsole(c *cli.Context, interactive bool) (con containerd.Console, done
 		}
 	}()
 	con.Terminal, con.Resized = true, resized
+	columns, rows := terminalSize(c.App.Writer)
 	con.Size = containerd.WindowSize{Columns: uint32(columns), Rows: uint32(rows)}
 	return con, func() {
 		signal.Stop(changed)
