@@ -50,6 +50,7 @@ func newGraph(p *pipeline.Pipeline, sel *selection) (*graph, syntax.ErrorList) {
 		p: p, sel: sel,
 		stages: make(map[string]int, len(p.Stages)),
 		jobs:   make(map[string]int, len(p.Jobs)),
+		absent: map[string]*absence{},
 	}
 	for i, s := range p.Stages {
 		b.stages[s.Value] = i
@@ -88,6 +89,7 @@ type graphBuilder struct {
 	stages map[string]int // by name, to the place in p.Stages
 	jobs   map[string]int // by name, to the place in p.Jobs
 	names  []string       // what a reference to a job may have meant
+	absent map[string]*absence
 	// suggestions counts those made; see suggest.
 	suggestions int
 	diags       diagnostics
@@ -158,15 +160,44 @@ func (b *graphBuilder) checkNeedList(i int, needs []pipeline.Need) {
 	}
 }
 
+// absentNeed warns of an optional need that names no job: once for each name, as many
+// jobs may need what a file holds that is included at other times.
+func (b *graphBuilder) absentNeed(need pipeline.Text, j *pipeline.Job) {
+	const most = 5
+	known := b.absent[need.Value]
+	if known == nil {
+		diag := at(codeOptionalNeed, need, j, "job %q has an optional need %q, which does not exist", j.Base, need.Value)
+		diag.Severity = syntax.SeverityWarning
+		diag.Help = b.suggest(j, need.Value)
+		b.diags.report(diag)
+		b.absent[need.Value] = &absence{diag: diag, last: need.Pos}
+		return
+	}
+	if known.last == need.Pos {
+		return // of a copy of the same job
+	}
+	known.last = need.Pos
+	known.others = append(known.others, j.Base)
+	note := "so have " + quoted(known.others[:min(len(known.others), most)])
+	if more := len(known.others) - most; more > 0 {
+		note += fmt.Sprintf(" and %d more", more)
+	}
+	known.diag.Notes = []syntax.Note{{Msg: note}}
+}
+
+// absence is a job that does not exist, and which others need it.
+type absence struct {
+	diag   *syntax.Error
+	last   syntax.Pos
+	others []string
+}
+
 func (b *graphBuilder) checkNeed(i int, n pipeline.Need) {
 	j, name := b.p.Jobs[i], n.Job.Value
 	t, ok := b.jobs[name]
 	switch {
 	case !ok && n.Optional:
-		diag := at(codeOptionalNeed, n.Job, j, "job %q has an optional need %q, which does not exist", j.Base, name)
-		diag.Severity = syntax.SeverityWarning
-		diag.Help = b.suggest(j, name)
-		b.diags.report(diag)
+		b.absentNeed(n.Job, j)
 	case !ok:
 		diag := at(codeUnknownNeed, n.Job, j, "job %q needs %q, which does not exist", j.Base, name)
 		diag.Label = "no such job"
