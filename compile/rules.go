@@ -124,7 +124,7 @@ func (d *decision) applied(j *pipeline.Job) *pipeline.Job {
 		return j
 	}
 	changed := *j
-	changed.Variables = overlaid(j.Variables, d.by.Variables)
+	changed.RuleVariables = d.by.Variables
 	if d.by.Needs != nil {
 		changed.Needs = d.by.Needs
 	}

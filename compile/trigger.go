@@ -79,7 +79,7 @@ func (l *lowering) triggerTexts(out *plan.Job, j *pipeline.Job, dotenv bool) (*e
 func (l *lowering) forwarded(j *pipeline.Job, e *expander) plan.Variables {
 	values := map[string]plan.Text{}
 	if j.Trigger.ForwardYAML {
-		for _, list := range [][]pipeline.Variable{l.inherited(j), j.Variables, j.Matrix} {
+		for _, list := range [][]pipeline.Variable{l.inherited(j), j.Variables, j.Matrix, j.RuleVariables} {
 			for _, v := range list {
 				d := e.define(v.Name)
 				if d.given { // it beats the file's own in this pipeline alone

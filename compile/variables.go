@@ -13,7 +13,7 @@ import (
 
 // definition is a variable before expansion. Sources are, highest first
 // (specification section 18.2): given on the command line, the pipeline file
-// (matrix over job over top level, merged by name), predefined.
+// (rule over matrix over job over top level, merged by name), predefined.
 type definition struct {
 	value string
 	raw   bool
@@ -126,8 +126,8 @@ func (v *variables) expandBase() {
 // texts. predefined are the values that only this job has; dotenv says that the
 // job gets variables of dotenv reports.
 func (v *variables) forJob(j *pipeline.Job, dotenv bool, predefined func(e *expander, name string) (plan.Text, bool)) (plan.Variables, *expander) {
-	own := make(map[string]*definition, len(j.Variables)+len(j.Matrix))
-	for _, list := range [][]pipeline.Variable{j.Variables, j.Matrix} {
+	own := make(map[string]*definition, len(j.Variables)+len(j.Matrix)+len(j.RuleVariables))
+	for _, list := range [][]pipeline.Variable{j.Variables, j.Matrix, j.RuleVariables} {
 		for _, x := range list {
 			own[x.Name] = v.fromFile(x)
 		}

@@ -59,8 +59,12 @@ type Job struct {
 	Pos syntax.Pos
 	// NodeIndex is 1-based, 0 for a job that is not parallel; NodeTotal is then 1.
 	NodeIndex, NodeTotal int
-	// Matrix holds the values of parallel:matrix, in key order, not expanded.
+	// Matrix holds the values of parallel:matrix, in key order, not expanded. They
+	// beat Variables.
 	Matrix []Variable
+	// RuleVariables are those of the rule that lets the job in, nil from Decode. They
+	// beat Variables and Matrix (specification 10, 18.2).
+	RuleVariables []Variable
 
 	Stage    Text
 	Image    *Image // nil: none given
