@@ -71,7 +71,7 @@ func execCommand() *cli.Command {
 // execFlags are the flags of exec that run has too.
 func execFlags() []cli.Flag {
 	return slices.Concat([]cli.Flag{
-		&cli.IntFlag{Name: "jobs", Aliases: []string{"j"}, Usage: "run at most `N` jobs at once (default: twice the processors)"},
+		&cli.IntFlag{Name: "jobs", Aliases: []string{"j"}, DefaultText: "twice the processors", Usage: "run at most `N` jobs at once"},
 		&cli.StringFlag{Name: "workspace", Value: "isolated", Usage: "isolated: a job's changes are its own; shared: the project itself, writable"},
 		&cli.StringFlag{Name: "source", Value: "clean", Usage: "clean: jobs do not see what git ignores; all: they do"},
 		&cli.StringFlag{Name: "network", Value: containerd.NetworkBridge, Usage: "bridge: jobs have a network of their own and reach what the machine reaches; none: only their services; host: the machine's network"},

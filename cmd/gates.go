@@ -20,7 +20,7 @@ func gateFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringSliceFlag{Name: "manual", Usage: "start the manual job `NAME`, or all"},
 		&cli.BoolFlag{Name: "no-delay", Usage: "start delayed jobs at once"},
-		&cli.DurationFlag{Name: "timeout", Usage: "end the run after `DURATION`, such as 90m"},
+		&cli.DurationFlag{Name: "timeout", DefaultText: "no limit", Usage: "end the run after `DURATION`, such as 90m"},
 		&cli.BoolFlag{Name: "auto-cancel", Usage: "ask older runs of the same ref to give way, as workflow:auto_cancel of their plans says"},
 	}
 }

@@ -22,7 +22,7 @@ func grantFlags() []cli.Flag {
 		&cli.StringSliceFlag{Name: "grant", Usage: "let jobs do what the plan asks for, `PRIVILEGE=JOB[,JOB...]`: privileged, host-network or device:/dev/PATH"},
 		&cli.StringFlag{Name: "memory", Usage: "the most memory of a job, `SIZE` such as 2g (default: no limit)"},
 		&cli.StringFlag{Name: "cpus", Usage: "the most processors of a job, `N` such as 1.5 (default: no limit)"},
-		&cli.Int64Flag{Name: "pids", Usage: "the most processes and threads of a job (default: 4096)"},
+		&cli.Int64Flag{Name: "pids", DefaultText: strconv.Itoa(exec.DefaultPIDs), Usage: "at most `N` processes and threads a job"},
 		&cli.StringFlag{Name: "disk", Usage: "the most disk space of what a job writes, `SIZE` such as 20g (default: no limit)"},
 	}
 }

@@ -97,7 +97,7 @@ func (s *Schedule) decide(job int, before Status, changed []int) []int {
 		n.reason = s.why(job, before)
 		s.set(job, StatusSkipped)
 	case j.When == "manual" && !n.played:
-		n.reason = "manual: waits for a person"
+		n.reason = "waits for a person"
 		n.allowed = j.AllowFailure
 		s.set(job, StatusManual)
 		if !n.allowed {

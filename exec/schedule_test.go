@@ -164,7 +164,7 @@ func TestScheduleReasons(t *testing.T) {
 		3 F needs M`)
 	_, s := simulate(t, p, map[string]Status{"A": StatusFailed})
 	want := map[string]string{
-		"M": "manual: waits for a person",
+		"M": "waits for a person",
 		"B": `job "A" of an earlier stage failed`,
 		"C": "runs only after a failure",
 		"D": `needs "A", which failed`,

@@ -75,7 +75,7 @@ Found 5 job(s)
   Jobs executed: 3
   Failed jobs: lint
   Failed as allowed: flaky
-  Manual, not started: look (manual: waits for a person)
+  Manual, not started: look (waits for a person)
   Skipped: deploy (job "lint" of an earlier stage failed)
 ============================================================
 `
