@@ -29,7 +29,7 @@ func gcCommand() *cli.Command {
 		Flags: append([]cli.Flag{
 			cacheSizeFlag("max-size", "keep at most `SIZE` of caches; 0 removes all"),
 			&cli.StringFlag{Name: "older-than", Value: "30d", Usage: "remove runs that ended, and caches last used, longer than `DURATION` ago: 36h, 30d, 2w"},
-			&cli.BoolFlag{Name: "images", Usage: "remove all images, too"},
+			&cli.BoolFlag{Name: "images", Usage: "remove all images, too, and what was read for --image"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "remove nothing; print what would be removed"},
 		}, runtimeFlags()...),
 		Action: collectGarbage,
@@ -151,7 +151,11 @@ func (g *garbage) images(living int) error {
 					return err
 				}
 			}
-			g.say("%s image %s, %s", g.removed, image.Name, exec.ByteSize(image.Size))
+			what := "image " + image.Name
+			if image.Mapped {
+				what = "an image that --image had read from a file"
+			}
+			g.say("%s %s, %s", g.removed, what, exec.ByteSize(image.Size))
 		}
 		return nil
 	})

@@ -61,6 +61,9 @@ func imageList(c *cli.Context) error {
 		}
 		w := tabwriter.NewWriter(c.App.Writer, 0, 0, 2, ' ', 0)
 		for _, image := range images {
+			if image.Mapped {
+				continue // it has no name that means anything
+			}
 			fmt.Fprintf(w, "%s\t%s\t%d MiB\n", image.Name, image.Digest, image.Size>>20)
 		}
 		return w.Flush()

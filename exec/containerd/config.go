@@ -67,6 +67,8 @@ type ImageInfo struct {
 	Digest string
 	// Size is that of the compressed content for this machine, in bytes.
 	Size int64
+	// Mapped: it was read for a [Mapping], and has a name of the store's own.
+	Mapped bool
 }
 
 // Console is where a person, or a program, uses a container.

@@ -78,7 +78,7 @@ func (r *Runtime) LoadImage(ctx context.Context, path, name string) ([]string, e
 	return names, nil
 }
 
-// ListImages lists the images in the store by name, those read for a mapping left out.
+// ListImages lists the images in the store by name.
 func (r *Runtime) ListImages(ctx context.Context) ([]ImageInfo, error) {
 	list, err := r.client.ListImages(ctx)
 	if err != nil {
@@ -86,14 +86,12 @@ func (r *Runtime) ListImages(ctx context.Context) ([]ImageInfo, error) {
 	}
 	var infos []ImageInfo
 	for _, stored := range list {
-		if _, mapped := stored.Labels()[labelSource]; mapped {
-			continue
-		}
+		_, mapped := stored.Labels()[labelSource]
 		size, err := stored.Size(ctx)
 		if err != nil && !errdefs.IsNotFound(err) {
 			return nil, systemError("", fmt.Errorf("size of image %s: %w", stored.Name(), err))
 		}
-		infos = append(infos, ImageInfo{Name: stored.Name(), Digest: stored.Target().Digest.String(), Size: size})
+		infos = append(infos, ImageInfo{Name: stored.Name(), Digest: stored.Target().Digest.String(), Size: size, Mapped: mapped})
 	}
 	slices.SortFunc(infos, func(a, b ImageInfo) int { return strings.Compare(a.Name, b.Name) })
 	return infos, nil
