@@ -3,6 +3,7 @@ package resolve
 import (
 	"fmt"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/cic-ci/cic/compile/syntax"
 )
@@ -24,12 +25,12 @@ func (l *loader) exists(n *syntax.Node) bool {
 	if !ok {
 		return false
 	}
-	if project, ref := n.Get("project"), n.Get("ref"); project != nil {
+	if project, ref := specified(n, "project"), specified(n, "ref"); project != nil {
 		elsewhere := fmt.Sprintf("project %q", expandVariables(project.Value, l.lookup))
 		if ref != nil {
 			elsewhere += fmt.Sprintf(" at %q", expandVariables(ref.Value, l.lookup))
 		}
-		l.warnAt(CodeUnknownFiles, project.Pos, len(project.Value), "include:rules:exists: the files of %s are not known here: the clause does not hold", elsewhere)
+		l.warnAt(CodeUnknownFiles, project.Pos, utf8.RuneCountInString(project.Value), "include:rules:exists: the files of %s are not known here: the clause does not hold", elsewhere)
 		return false
 	} else if ref != nil {
 		l.fail(CodeIncludeRules, ref, `include:rules:exists: "ref" needs "project"`)
@@ -40,6 +41,14 @@ func (l *loader) exists(n *syntax.Node) bool {
 		l.fail(CodeIncludeRules, n, "include:rules:exists: %v", err)
 	}
 	return found
+}
+
+// specified is the value of a key, nil also for null, which is none (specification 2).
+func specified(n *syntax.Node, key string) *syntax.Node {
+	if value := n.Get(key); value != nil && value.Kind != syntax.Null {
+		return value
+	}
+	return nil
 }
 
 func (l *loader) changes(n *syntax.Node) bool {
@@ -62,7 +71,7 @@ func (l *loader) pathClause(n *syntax.Node, what string, keys ...string) (c Path
 	}
 	texts := map[string]string{}
 	for _, key := range keys[1:] {
-		if value := n.Get(key); value != nil && value.Kind != syntax.Null {
+		if value := specified(n, key); value != nil {
 			if value.Kind != syntax.String || value.Value == "" {
 				l.fail(CodeIncludeRules, value, "include:rules:%s:%s is a text, not %s", what, key, value.Kind.WithArticle())
 				return c, false
@@ -77,7 +86,7 @@ func (l *loader) pathClause(n *syntax.Node, what string, keys ...string) (c Path
 		}
 	}
 	c.Regexp, c.CompareTo = texts["regexp"], texts["compare_to"]
-	paths := n.Get("paths")
+	paths := specified(n, "paths")
 	switch {
 	case paths != nil && c.Regexp != "":
 		l.fail(CodeIncludeRules, n, `include:rules:%s has "paths" or "regexp", not both`, what)
