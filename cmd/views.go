@@ -30,6 +30,11 @@ func checkViewFlags(c *cli.Context) error {
 	if v := c.String("progress"); v != "auto" && v != "live" && v != "plain" {
 		return usage("--progress is auto, live or plain, not %q", v)
 	}
+	for _, name := range []string{"report", "junit"} {
+		if c.Bool("dry-run") && c.String(name) != "" {
+			return usage("--%s tells what ran, and a dry run runs nothing", name)
+		}
+	}
 	return nil
 }
 

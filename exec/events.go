@@ -57,6 +57,8 @@ type Event struct {
 	// Jobs is how many the plan holds; of pipeline_started, how many more these are
 	// than it held before. Stages are of pipeline_started too.
 	Jobs int `json:"jobs,omitempty"`
+	// DryRun: no job runs, and each passes.
+	DryRun bool `json:"dry_run,omitempty"`
 	// Project is the project's directory, by which runs of one project are known.
 	Project string `json:"project,omitempty"`
 

@@ -179,7 +179,8 @@ func (e *Executor) Run(ctx context.Context, p *plan.Plan, scripts func(plan.Scri
 			}
 		})
 	}
-	r.emit(Event{Type: EventRunStarted, Run: r.runID(), Project: r.Project, Source: p.Source, Ref: p.Context.Ref, Stages: p.Stages, Jobs: len(p.Jobs)})
+	_, dry := r.Runtime.(DryRun)
+	r.emit(Event{Type: EventRunStarted, Run: r.runID(), DryRun: dry, Project: r.Project, Source: p.Source, Ref: p.Context.Ref, Stages: p.Stages, Jobs: len(p.Jobs)})
 	r.execute(ctx)
 	r.finish()
 	if r.journal != nil {

@@ -23,6 +23,7 @@ type TextView struct {
 
 	prefixOf, prefix string // the last job's
 	run              string // the run's id, if it has one
+	dry              bool   // nothing is run
 }
 
 // NewTextView returns a view. colour says whether escape sequences for colours
@@ -70,7 +71,9 @@ func (v *TextView) Observe(e Event) {
 	case EventJobRetried:
 		v.job(&e, v.paint(yellow, fmt.Sprintf("! Attempt %d failed: %s (%.1fs); trying again", e.Attempt, oneLine(e.Result.Error), e.Seconds)))
 	case EventJobStarted:
-		v.job(&e, v.paint(bold, "Starting job..."))
+		if !v.dry {
+			v.job(&e, v.paint(bold, "Starting job..."))
+		}
 		if e.Image != "" {
 			v.job(&e, "Image: "+familiarImage(e.Image))
 		}
@@ -143,6 +146,7 @@ func (v *TextView) runStarted(e *Event) {
 	if v.run = e.Run; v.run != "" {
 		v.line("Run: %s", v.run)
 	}
+	v.dry = e.DryRun
 	ref := ""
 	if e.Ref != "" {
 		ref = " on " + DisplayName(e.Ref)
@@ -161,6 +165,7 @@ func (v *TextView) runStarted(e *Event) {
 func (v *TextView) jobFinished(e *Event) {
 	res := e.Result
 	switch {
+	case v.dry && e.Status == StatusSuccess:
 	case res.Reused != "" && !e.Result.Started.IsZero():
 		v.job(e, v.paint(dim, "✓ Job not run again")) // its log says why
 	case res.Reused != "":
@@ -203,14 +208,20 @@ func (v *TextView) runFinished(r *Result) {
 	}
 	v.line("\n%s", strings.Repeat("=", ruleWidth))
 	v.line("%s", v.verdict(r))
-	v.line("  Duration: %.1fs", r.Duration.Seconds())
+	if !v.dry {
+		v.line("  Duration: %.1fs", r.Duration.Seconds())
+	}
 	executed := 0
 	for i := range r.Jobs {
 		if j := &r.Jobs[i]; !j.Started.IsZero() && j.Reused == "" {
 			executed++
 		}
 	}
-	v.line("  Jobs executed: %d", executed)
+	if v.dry {
+		v.line("  Jobs that would run: %d", executed)
+	} else {
+		v.line("  Jobs executed: %d", executed)
+	}
 	v.list("Jobs not run again", r.Jobs, func(j *JobResult) bool { return j.Reused != "" })
 	v.list("Failed jobs", failed, (*JobResult).Failed)
 	v.list("Failed in child pipelines that do not count", aside, (*JobResult).Failed)
@@ -265,6 +276,8 @@ func (v *TextView) verdict(r *Result) string {
 		return v.paint(yellow, "! Pipeline blocked on a manual job")
 	case r.Status == StatusSkipped:
 		return v.paint(yellow, "! Pipeline skipped: no job ran")
+	case v.dry:
+		return "Dry run: nothing was run"
 	}
 	return v.paint(green, "✓ Pipeline completed successfully!")
 }

@@ -63,7 +63,9 @@ func (l *loader) locationKey(n *syntax.Node) string {
 		_, known := extra[p.Key.Value]
 		switch {
 		case slices.Contains(locationKeys, p.Key.Value):
-			found = append(found, p.Key)
+			if p.Value.Kind != syntax.Null {
+				found = append(found, p.Key)
+			}
 		case !known:
 			l.unknownKey(p.Key, "include", append(slices.Clone(locationKeys), "cache", "file", "inputs", "integrity", "job", "ref", "rules")...)
 			return ""
