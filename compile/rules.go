@@ -65,7 +65,7 @@ func overlaid(base, over []pipeline.Variable) []pipeline.Variable {
 
 // maxTried bounds the rules that all jobs of a pipeline try, each parallel copy its own:
 // what came of each is recorded.
-const maxTried = 250_000
+const maxTried = 150_000
 
 // mayTry counts a rule, and reports once that there are too many.
 func (s *selector) mayTry(r *pipeline.Rule) bool {

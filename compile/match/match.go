@@ -24,15 +24,15 @@ var ErrTooLarge = errors.New("it is too large")
 // text, of 5 to 25 ns.
 const (
 	// Texts is for the patterns of expressions, refs and inputs.
-	Texts = 64 << 20
+	Texts = 48 << 20
 	// Paths is for the files that rules ask for, which a project may have many of.
 	Paths = 128 << 20
 )
 
 // The cost of making a pattern, in units: for each step, and for any.
 const (
-	costOfStep    = 16
-	costOfPattern = 128
+	costOfStep    = 24
+	costOfPattern = 1024
 )
 
 // What is kept at most, before all of it is forgotten: patterns by their steps, and
